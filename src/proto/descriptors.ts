@@ -1,0 +1,14 @@
+/**
+ * Reads the descriptor set that `make build` writes into reflection types. `protobufjs/ext/descriptor` is what adds
+ * `Root.fromDescriptor`. Field names must be converted to camel case inside (the default): with `keepCase`, ProtoJSON
+ * silently turns every Struct value into null. What is written and read stays as the protos spell it.
+ */
+import protobuf from 'protobufjs/light.js'
+import 'protobufjs/ext/descriptor.js'
+
+/** Types of a serialised `google.protobuf.FileDescriptorSet`, resolved. Throws if it is not one. */
+export const readRoot = (descriptorSet: Uint8Array): protobuf.Root => {
+  const root = protobuf.Root.fromDescriptor(descriptorSet)
+  root.resolveAll()
+  return root
+}
