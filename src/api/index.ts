@@ -1,0 +1,84 @@
+/**
+ * The kinds that people write, all of them and nowhere else. `kinds` is the registry; the types are those of parsed
+ * objects, with defaults applied.
+ */
+import type { Kind } from './kind.ts'
+import { grpcRouteKind } from './gateway/grpc-route.ts'
+import { httpRouteKind } from './gateway/http-route.ts'
+import { referenceGrantKind } from './gateway/reference-grant.ts'
+import { tcpRouteKind } from './gateway/tcp-route.ts'
+import { tlsRouteKind } from './gateway/tls-route.ts'
+import { authorizationPolicyKind } from './heddle/authorization-policy.ts'
+import { envoyPatchKind } from './heddle/envoy-patch.ts'
+import { externalServiceKind } from './heddle/external-service.ts'
+import { meshKind } from './heddle/mesh.ts'
+import { meshTlsKind } from './heddle/mesh-tls.ts'
+import { trafficPolicyKind } from './heddle/traffic-policy.ts'
+import { workloadKind } from './heddle/workload.ts'
+import { configMapKind } from './kubernetes/config-map.ts'
+import { endpointSliceKind } from './kubernetes/endpoint-slice.ts'
+import { namespaceKind } from './kubernetes/namespace.ts'
+import { secretKind } from './kubernetes/secret.ts'
+import { serviceAccountKind } from './kubernetes/service-account.ts'
+import { serviceKind } from './kubernetes/service.ts'
+
+/** Every kind that Heddle reads. */
+export const kinds: readonly Kind[] = [
+  namespaceKind,
+  serviceKind,
+  serviceAccountKind,
+  endpointSliceKind,
+  secretKind,
+  configMapKind,
+  httpRouteKind,
+  grpcRouteKind,
+  tcpRouteKind,
+  tlsRouteKind,
+  referenceGrantKind,
+  meshKind,
+  workloadKind,
+  trafficPolicyKind,
+  authorizationPolicyKind,
+  meshTlsKind,
+  externalServiceKind,
+  envoyPatchKind,
+]
+
+export * from './constants.ts'
+export type { Diagnostic, DiagnosticCode } from './diagnostic.ts'
+export { pathText } from './diagnostic.ts'
+export { durationMs } from './duration.ts'
+export type * from './gateway/filters.ts'
+export type * from './gateway/grpc-route.ts'
+export type * from './gateway/http-route.ts'
+export type * from './gateway/reference-grant.ts'
+export type * from './gateway/references.ts'
+export type { SessionPersistence } from './gateway/route.ts'
+export type * from './gateway/tcp-route.ts'
+export type * from './gateway/tls-route.ts'
+export type * from './heddle/authorization-policy.ts'
+export type * from './heddle/envoy-patch.ts'
+export type * from './heddle/external-service.ts'
+export type * from './heddle/mesh.ts'
+export type * from './heddle/mesh-tls.ts'
+export type { DestinationReference, InstanceReference, LabelSelector } from './heddle/selector.ts'
+export type * from './heddle/traffic-policy.ts'
+export type { CircuitBreaker } from './heddle/traffic/circuit-breaker.ts'
+export type { Http2, TcpKeepalive } from './heddle/traffic/connection.ts'
+export type { FaultInjection } from './heddle/traffic/fault-injection.ts'
+export type { ActiveHealthCheck, HealthCheck, PassiveHealthCheck } from './heddle/traffic/health-check.ts'
+export type { ConsistentHash, LoadBalancer } from './heddle/traffic/load-balancer.ts'
+export type { RateLimit, RateLimitRule } from './heddle/traffic/rate-limit.ts'
+export type { Retry } from './heddle/traffic/retry.ts'
+export type { TrafficSettings } from './heddle/traffic/stanzas.ts'
+export type { Timeout } from './heddle/traffic/timeout.ts'
+export type * from './heddle/workload.ts'
+export type { Kind, PrinterColumn } from './kind.ts'
+export { apiVersionOf } from './kind.ts'
+export type * from './kubernetes/config-map.ts'
+export type * from './kubernetes/endpoint-slice.ts'
+export type * from './kubernetes/namespace.ts'
+export type * from './kubernetes/secret.ts'
+export type * from './kubernetes/service-account.ts'
+export type * from './kubernetes/service.ts'
+export type { AnyObject, ObjectMeta } from './object.ts'
