@@ -4,16 +4,16 @@
  */
 
 export interface Diagnostic {
-  /** `note` tells what was passed over, `warning` what was ignored, `error` what was refused. */
+  /** `error`: refused. `warning`: taken, but something of it is ignored. `note`: passed over. */
   readonly severity: 'error' | 'warning' | 'note'
   /** Stable name of the sort of finding. */
   readonly code: DiagnosticCode
-  /** The field for people: `spec.rules[0].matches[1].path.value`; empty for the whole object. */
-  readonly path: string
-  /** The same field as keys and indices, for looking it up in the YAML document. */
-  readonly pathSegments: readonly (string | number)[]
-  /** What is there, shortened; never there for fields that may hold secrets. */
-  readonly value?: unknown
+  /** The field as keys and indices, for looking it up in the document; empty for the whole object. */
+  readonly path: readonly (string | number)[]
+  /** The same for people: `spec.rules[0].matches[1].path.value`. */
+  readonly field: string
+  /** What is there, if it is a short scalar; never there for fields that may hold secrets. */
+  readonly value?: string | number | boolean | null
   /** What was expected, and how to mend it. */
   readonly message: string
 }
@@ -27,14 +27,30 @@ export type DiagnosticCode =
   | 'wrong-value'
   | 'cross-field'
   | 'unknown-field'
+  | 'too-many'
 
 /** `spec.rules[0].path`; keys that are no plain names are quoted, as in `metadata.labels["app.kubernetes.io/name"]`. */
-export function pathText(segments: readonly (string | number)[]): string {
+export function fieldText(path: readonly (string | number)[]): string {
   let text = ''
-  for (const segment of segments) {
+  for (const segment of path) {
     if (typeof segment === 'number') text += `[${segment}]`
     else if (/^[A-Za-z_$][\w$]*$/.test(segment)) text += text === '' ? segment : `.${segment}`
     else text += `[${JSON.stringify(segment)}]`
   }
   return text
+}
+
+/** One line: field, what it holds, what was expected. */
+export function diagnosticText({ field, value, message }: Diagnostic): string {
+  const got = value === undefined ? '' : `got ${JSON.stringify(value)}; `
+  return field === '' ? `${got}${message}` : `${field}: ${got}${message}`
+}
+
+const longest = 80
+
+/** A scalar as it may be shown: long strings are cut, lists and objects left out. */
+export function shownValue(value: unknown): Diagnostic['value'] {
+  if (typeof value === 'string') return value.length > longest ? `${value.slice(0, longest)}…` : value
+  if (typeof value === 'number' || typeof value === 'boolean' || value === null) return value
+  return undefined
 }

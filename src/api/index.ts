@@ -1,8 +1,10 @@
 /**
  * The kinds that people write, all of them and nowhere else. `kinds` is the registry; the types are those of parsed
- * objects, with defaults applied.
+ * objects, with defaults applied. Adding a kind is a file and a line here.
  */
-import type { Kind } from './kind.ts'
+import type { Diagnostic } from './diagnostic.ts'
+import { apiVersionOf, type Kind } from './kind.ts'
+import { passedOver } from './parse.ts'
 import { grpcRouteKind } from './gateway/grpc-route.ts'
 import { httpRouteKind } from './gateway/http-route.ts'
 import { referenceGrantKind } from './gateway/reference-grant.ts'
@@ -22,31 +24,51 @@ import { secretKind } from './kubernetes/secret.ts'
 import { serviceAccountKind } from './kubernetes/service-account.ts'
 import { serviceKind } from './kubernetes/service.ts'
 
-/** Every kind that Heddle reads. */
-export const kinds: readonly Kind[] = [
-  namespaceKind,
-  serviceKind,
-  serviceAccountKind,
-  endpointSliceKind,
-  secretKind,
-  configMapKind,
-  httpRouteKind,
-  grpcRouteKind,
-  tcpRouteKind,
-  tlsRouteKind,
-  referenceGrantKind,
-  meshKind,
-  workloadKind,
-  trafficPolicyKind,
-  authorizationPolicyKind,
-  meshTlsKind,
-  externalServiceKind,
-  envoyPatchKind,
-]
+/** Every kind that Heddle reads, by name. */
+export const kinds = {
+  Namespace: namespaceKind,
+  Service: serviceKind,
+  ServiceAccount: serviceAccountKind,
+  EndpointSlice: endpointSliceKind,
+  Secret: secretKind,
+  ConfigMap: configMapKind,
+  HTTPRoute: httpRouteKind,
+  GRPCRoute: grpcRouteKind,
+  TCPRoute: tcpRouteKind,
+  TLSRoute: tlsRouteKind,
+  ReferenceGrant: referenceGrantKind,
+  Mesh: meshKind,
+  Workload: workloadKind,
+  TrafficPolicy: trafficPolicyKind,
+  AuthorizationPolicy: authorizationPolicyKind,
+  MeshTLS: meshTlsKind,
+  ExternalService: externalServiceKind,
+  EnvoyPatch: envoyPatchKind,
+} as const
+
+/** The name of a kind that Heddle reads; no two groups share one. */
+export type KindName = keyof typeof kinds
+
+/** A parsed object of a kind. */
+export type ObjectOf<K extends KindName> = (typeof kinds)[K] extends Kind<infer T> ? T : never
+
+/** All kinds as a list. */
+export const allKinds: readonly Kind[] = Object.values(kinds)
+
+/** The kind of an object by its `apiVersion` and `kind`; undefined where Heddle does not read that kind or version. */
+export function findKind(apiVersion: string, kind: string): Kind | undefined {
+  const found = allKinds.find((candidate) => candidate.kind === kind)
+  return found?.versions.some((version) => apiVersionOf(found, version) === apiVersion) ? found : undefined
+}
+
+/** What to tell of an object whose kind or version Heddle does not read. */
+export function unreadKind(apiVersion: string, kind: string): Diagnostic {
+  return passedOver(apiVersion, kind, allKinds)
+}
 
 export * from './constants.ts'
 export type { Diagnostic, DiagnosticCode } from './diagnostic.ts'
-export { pathText } from './diagnostic.ts'
+export { diagnosticText, fieldText } from './diagnostic.ts'
 export { durationMs } from './duration.ts'
 export type * from './gateway/filters.ts'
 export type * from './gateway/grpc-route.ts'
@@ -59,6 +81,7 @@ export type * from './gateway/tls-route.ts'
 export type * from './heddle/authorization-policy.ts'
 export type * from './heddle/envoy-patch.ts'
 export type * from './heddle/external-service.ts'
+export { meshKind } from './heddle/mesh.ts'
 export type * from './heddle/mesh.ts'
 export type * from './heddle/mesh-tls.ts'
 export type { DestinationReference, InstanceReference, LabelSelector } from './heddle/selector.ts'
@@ -82,3 +105,5 @@ export type * from './kubernetes/secret.ts'
 export type * from './kubernetes/service-account.ts'
 export type * from './kubernetes/service.ts'
 export type { AnyObject, ObjectMeta } from './object.ts'
+export type { Parsed } from './parse.ts'
+export { parse } from './parse.ts'

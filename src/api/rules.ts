@@ -1,14 +1,14 @@
 /**
  * Rules between fields, which a schema of single fields cannot say. Each is written once as a predicate for zod
  * and, for our own CRDs, once as the CEL expression that the API server evaluates; tests run the same cases
- * through both. `unique` is Kubernetes' `x-kubernetes-list-type: set | map`.
+ * through both. `uniqueItems` and `uniqueBy` are Kubernetes' `x-kubernetes-list-type: set` and `map`.
  */
 import { z } from 'zod'
 
 export interface Rule<T> {
   /** True when the value is acceptable. Runs on the value with defaults applied, as CEL does. */
   readonly holds: (value: T) => boolean
-  /** What is expected, and so how to mend it. */
+  /** A sentence: what must be, and so how to mend it. */
   readonly message: string
   /** Where the mistake is, below the object the rule belongs to. */
   readonly path?: readonly (string | number)[]
@@ -16,51 +16,56 @@ export interface Rule<T> {
   readonly cel?: string
 }
 
-interface Validation {
+export interface CelRule {
   readonly rule: string
   readonly message: string
 }
 
+/** Marks issues whose message is a whole sentence and not just what was expected. */
+const asSentence = { sentence: true }
+
 /** The schema with cross-field rules; the CEL ones travel in its metadata as `x-kubernetes-validations`. */
 export function withRules<S extends z.ZodType>(schema: S, ...rules: readonly Rule<z.output<S>>[]): S {
   let ruled = schema
-  for (const rule of rules) {
-    ruled = ruled.refine((value) => rule.holds(value as z.output<S>), {
-      message: rule.message,
-      ...(rule.path ? { path: [...rule.path] } : {}),
-    }) as S
+  for (const { holds, message, path } of rules) {
+    ruled = ruled.refine(holds, { message, params: asSentence, ...(path && { path: [...path] }) })
   }
-  const earlier = (schema.meta()?.['x-kubernetes-validations'] ?? []) as readonly Validation[]
-  const added = rules.flatMap(({ cel, message }) => (cel === undefined ? [] : [{ rule: cel, message }]))
+  const added: CelRule[] = rules.flatMap(({ cel, message }) => (cel === undefined ? [] : [{ rule: cel, message }]))
   if (added.length === 0) return ruled
-  return ruled.meta({ ...schema.meta(), 'x-kubernetes-validations': [...earlier, ...added] }) as S
+  return ruled.meta({ 'x-kubernetes-validations': [...celRulesOf(schema), ...added] })
 }
 
-/** An array without repeated values (`x-kubernetes-list-type: set`). */
+/** The CEL rules in a schema's metadata. */
+export function celRulesOf(schema: z.ZodType): readonly CelRule[] {
+  return z
+    .array(z.object({ rule: z.string(), message: z.string() }))
+    .parse(schema.meta()?.['x-kubernetes-validations'] ?? [])
+}
+
+/** An array without repeated values. */
 export function uniqueItems<S extends z.ZodArray>(schema: S): S {
-  return withRepetitionCheck(schema, (item) => JSON.stringify(item), 'each value once; this one is there before').meta({
-    ...schema.meta(),
+  return withoutRepetition(schema, (item) => item, 'is in the list already; write each value once').meta({
     'x-kubernetes-list-type': 'set',
-  }) as S
+  })
 }
 
-/** An array of objects without repeated keys (`x-kubernetes-list-type: map`). */
+/** An array of objects in which no two agree in all of these fields. */
 export function uniqueBy<S extends z.ZodArray>(schema: S, ...keys: readonly string[]): S {
-  const keyOf = (item: unknown): string => JSON.stringify(keys.map((key) => (item as Record<string, unknown>)[key]))
-  return withRepetitionCheck(schema, keyOf, `each ${keys.join(' and ')} once; this one is there before`).meta({
-    ...schema.meta(),
+  const keyOf = (item: unknown): unknown => keys.map((key) => (item as Readonly<Record<string, unknown>>)[key])
+  const message = `has the same ${keys.join(' and ')} as an earlier item; write each once`
+  return withoutRepetition(schema, keyOf, message).meta({
     'x-kubernetes-list-type': 'map',
     'x-kubernetes-list-map-keys': [...keys],
-  }) as S
+  })
 }
 
-function withRepetitionCheck<S extends z.ZodArray>(schema: S, keyOf: (item: unknown) => string, message: string): S {
-  return schema.superRefine((items, context) => {
+function withoutRepetition<S extends z.ZodArray>(schema: S, keyOf: (item: unknown) => unknown, message: string): S {
+  return schema.superRefine((items: readonly unknown[], context) => {
     const seen = new Set<string>()
-    for (const [index, item] of (items as unknown[]).entries()) {
-      const key = keyOf(item)
-      if (seen.has(key)) context.addIssue({ code: 'custom', message, path: [index] })
+    for (const [index, item] of items.entries()) {
+      const key = JSON.stringify(keyOf(item))
+      if (seen.has(key)) context.addIssue({ code: 'custom', message, path: [index], params: asSentence })
       seen.add(key)
     }
-  }) as S
+  })
 }

@@ -30,12 +30,12 @@ const methodMatch = withRules(
   },
   {
     holds: ({ type, service }) => type !== 'Exact' || service === undefined || serviceName.test(service),
-    message: 'the full name of a gRPC service, such as shop.v1.Cart',
+    message: 'service must be the full name of a gRPC service, such as shop.v1.Cart',
     path: ['service'],
   },
   {
     holds: ({ type, method }) => type !== 'Exact' || method === undefined || methodName.test(method),
-    message: 'the name of a gRPC method, such as GetItems',
+    message: 'method must be the name of a gRPC method, such as GetItems',
     path: ['method'],
   },
 )

@@ -35,14 +35,17 @@ const path = withRules(
       .describe('How the path is compared.'),
     value: z.string().max(1024).default('/').describe('The path, or a regular expression (RE2) for all of it.'),
   }),
-  literal((value) => value.startsWith('/'), 'an absolute path, beginning with "/"'),
+  literal((value) => value.startsWith('/'), 'value must be an absolute path: begin it with "/"'),
   ...['//', '/./', '/../', '%2f', '%2F', '#'].map((part) =>
-    literal((value) => !value.includes(part), `a normalised path; it must not contain "${part}"`),
+    literal((value) => !value.includes(part), `value must be a normalised path, without "${part}"`),
   ),
   ...['/..', '/.'].map((end) =>
-    literal((value) => !value.endsWith(end), `a normalised path; it must not end in "${end}"`),
+    literal((value) => !value.endsWith(end), `value must be a normalised path, without "${end}" at its end`),
   ),
-  literal((value) => pathCharacters.test(value), 'a path of URL characters; others must be percent-encoded'),
+  literal(
+    (value) => pathCharacters.test(value),
+    'value must consist of the characters of a URL path; percent-encode others',
+  ),
 )
 
 const matchType = z.enum(['Exact', 'RegularExpression']).default('Exact').describe('How the value is compared.')

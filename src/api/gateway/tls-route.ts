@@ -25,7 +25,7 @@ const strict = z.object({
     ...routeFields,
     hostnames: withRules(names.min(1), {
       holds: (hosts) => hosts.every((host) => isIP(host) === 0),
-      message: 'names, not IP addresses: SNI carries none (RFC 6066)',
+      message: 'hostnames must be names, not IP addresses: SNI carries none (RFC 6066)',
     }).describe(hostnamesText),
     rules: z.array(rule).min(1).max(1).describe('The one rule.'),
   }),

@@ -89,7 +89,7 @@ const pathMatch = withRules(
   }),
   {
     holds: ({ type, value }) => type === 'RegularExpression' || value.startsWith('/'),
-    message: 'an absolute path, beginning with "/"',
+    message: 'value must be an absolute path: begin it with "/"',
     path: ['value'],
     cel: "self.type == 'RegularExpression' || self.value.startsWith('/')",
   },

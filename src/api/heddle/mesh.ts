@@ -120,7 +120,7 @@ const certificate = withRules(
   }),
   {
     holds: ({ lifetime }) => durationMs(lifetime) >= 10_000,
-    message: 'at least 10s',
+    message: 'must be at least 10s',
     path: ['lifetime'],
     cel: "duration(self.lifetime) >= duration('10s')",
   },

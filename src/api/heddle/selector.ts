@@ -44,7 +44,9 @@ const destination = withRules(
       ),
     sectionName: dnsSubdomain
       .optional()
-      .describe('A part of the target: the name of a port of a Service or ExternalService, or of a rule of a route.'),
+      .describe(
+        'A part of the target: the name or number of a port of a Service or ExternalService, or the name of a rule of a route.',
+      ),
   }),
   rightGroup(destinationKinds),
   {
@@ -143,7 +145,7 @@ function uniqueTargets<S extends z.ZodArray>(targets: S): S {
     holds: (list) =>
       new Set(list.map((item) => JSON.stringify(keys.map((key) => (item as Record<string, unknown>)[key])))).size ===
       list.length,
-    message: 'each target once',
+    message: 'targetRefs must name each target once',
     cel: 'self.all(a, self.exists_one(b, a.kind == b.kind && (has(a.name) ? a.name : "") == (has(b.name) ? b.name : "") && (has(a.sectionName) ? a.sectionName : "") == (has(b.sectionName) ? b.sectionName : "")))',
   })
 }

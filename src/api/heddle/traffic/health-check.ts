@@ -36,7 +36,7 @@ const http = z.object({
 
 const positive = (field: 'timeout' | 'interval') => ({
   holds: (value: { timeout: string; interval: string }) => durationMs(value[field]) > 0,
-  message: 'more than 0s',
+  message: 'must be more than 0s',
   path: [field],
   cel: `duration(self.${field}) > duration('0s')`,
 })
@@ -68,7 +68,8 @@ const active = withRules(
   positive('interval'),
   {
     holds: (value) => durationMs(value.timeout) <= 1000,
-    message: 'at most 1s: a destination is first used after its first check, and until then other discovery waits',
+    message:
+      'must be at most 1s: a destination is first used after its first check, and until then other discovery waits',
     path: ['timeout'],
     cel: "duration(self.timeout) <= duration('1s')",
   },

@@ -45,7 +45,7 @@ const backOff = withRules(
   }),
   {
     holds: ({ baseInterval }) => durationMs(baseInterval) > 0,
-    message: 'more than 0s',
+    message: 'must be more than 0s',
     path: ['baseInterval'],
     cel: "duration(self.baseInterval) > duration('0s')",
   },
