@@ -16,6 +16,8 @@ export interface Reader<V> {
 export interface Table<V> extends Reader<V | undefined> {
   set(key: string, value: V): void
   delete(key: string): void
+  /** All rows. Inside a derivation any change of the table is then a change of its input: for small tables. */
+  all(): ReadonlyMap<string, V>
   /** Untracked: for walking over everything, never from inside a derivation. */
   entries(): IterableIterator<[string, V]>
   has(key: string): boolean
@@ -86,7 +88,14 @@ export class Graph {
   table<V>(name: string, equal: Equal<V> = Object.is): Table<V> {
     const rows = new Map<string, V>()
     const owner: Owner = { name, equal: optional(equal), nodes: new Map() }
+    const whole: Owner = { name: `${name}.all`, equal: Object.is, nodes: new Map() }
+    let revision = 0
     const change = (key: string, value: V | undefined): void => {
+      const all = whole.nodes.get('')
+      if (all !== undefined) {
+        all.value = ++revision
+        this.#spread(all)
+      }
       const node = owner.nodes.get(key)
       if (node === undefined || owner.equal(node.value, value)) return
       node.value = value
@@ -99,6 +108,10 @@ export class Graph {
         if (node !== undefined) this.#reads?.add(node)
         else if (this.#reads !== undefined) this.#reads.add(this.#create(owner, key, CLEAN, rows.get(key)))
         return rows.get(key)
+      },
+      all: () => {
+        if (this.#reads !== undefined) this.#reads.add(whole.nodes.get('') ?? this.#create(whole, '', CLEAN, revision))
+        return rows
       },
       set: (key, value) => {
         rows.set(key, value)

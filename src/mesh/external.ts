@@ -1,0 +1,60 @@
+// Hosts outside the mesh that a namespace's workloads may use: its own ExternalServices, and those of heddle-system for everybody.
+// A host and port that two of them claim goes to the nearer, then to the older.
+import { type ExternalService, systemNamespace } from '../api/index.ts'
+import type { Catalog } from '../catalog/catalog.ts'
+import type { Graph, Reader } from '../engine/graph.ts'
+import { byAge } from './age.ts'
+import type { Lookup } from './lookup.ts'
+import type { Protocol } from './model.ts'
+import { protocolOf } from './protocol.ts'
+import { sameJson } from './same.ts'
+
+/** One port of one ExternalService, with the hosts that are really its own. */
+export interface External {
+  readonly key: string
+  readonly port: number
+  readonly targetPort: number
+  readonly protocol: Protocol
+  /** Names; the first label may be `*`. */
+  readonly hosts: readonly string[]
+  readonly addresses: readonly string[]
+  readonly spec: ExternalService['spec']
+}
+
+export interface Externals {
+  /** By namespace of the clients. */
+  readonly visible: Reader<readonly External[]>
+  /** By key of the ExternalService. */
+  readonly external: Reader<ExternalService | undefined>
+}
+
+export function buildExternals(graph: Graph, catalog: Catalog, lookup: Lookup): Externals {
+  const table = catalog.table('ExternalService')
+  const visible = graph.derive<readonly External[]>(
+    'mesh.externals',
+    (namespace) => {
+      const byNamespace = [...new Set([namespace, systemNamespace])].map((own) =>
+        lookup.externalsByNamespace
+          .get(own)
+          .toSorted((a, b) => byAge(table.get(a)?.metadata, a, table.get(b)?.metadata, b)),
+      )
+      const claimed = new Set<string>()
+      const free = (name: string, port: number): boolean => {
+        const claim = `${name}:${port}`
+        return !claimed.has(claim) && claimed.add(claim) !== undefined
+      }
+      return byNamespace.flat().flatMap((key) => {
+        const spec = table.get(key)?.spec
+        return (spec?.ports ?? []).flatMap((port): External[] => {
+          if (spec === undefined) return []
+          const hosts = spec.hosts.filter((host) => free(host, port.port))
+          const addresses = spec.addresses.filter((address) => free(address, port.port))
+          if (hosts.length === 0 && addresses.length === 0) return []
+          return [{ key, port: port.port, targetPort: port.targetPort ?? port.port, protocol: protocolOf(port), hosts, addresses, spec }]
+        })
+      })
+    },
+    sameJson,
+  )
+  return { visible, external: graph.derive('mesh.external', (key) => table.get(key), sameJson) }
+}

@@ -1,0 +1,57 @@
+// The model, whole: what a catalog means. Everything is derived lazily and kept only while something is watched that needs it.
+import type { Catalog } from '../catalog/catalog.ts'
+import type { Graph, Reader, Table } from '../engine/graph.ts'
+import { type Authorization, buildAuthorization } from './authorization.ts'
+import { buildExternals, type Externals } from './external.ts'
+import { buildFrontends, type Frontends } from './frontend.ts'
+import { buildHttp, type HttpFrontend } from './http.ts'
+import { buildLookup, type Lookup } from './lookup.ts'
+import { buildMtls, modeOf, type Mtls } from './mtls.ts'
+import { buildPolicies, type Policies } from './policies.ts'
+import { buildServices, type Services } from './services.ts'
+import { buildSettings, type Settings } from './settings.ts'
+import { buildTcp, type TcpFrontends } from './tcp.ts'
+
+export interface Mesh {
+  readonly lookup: Lookup
+  readonly settings: Reader<Settings>
+  readonly services: Services
+  readonly frontends: Frontends
+  /** By `service key:port|client namespace`. */
+  readonly http: Reader<HttpFrontend | undefined>
+  readonly tcp: TcpFrontends
+  readonly policies: Policies
+  /** By key of the workload. */
+  readonly mtls: Reader<Mtls>
+  /** By key of the workload. */
+  readonly authorization: Reader<Authorization>
+  readonly externals: Externals
+  /** Workloads before which an authenticated proxy has been seen: told by whoever serves proxies. */
+  readonly meshed: Table<true>
+}
+
+export function buildMesh(graph: Graph, catalog: Catalog): Mesh {
+  const meshed = graph.table<true>('mesh.meshed')
+  const lookup = buildLookup(graph, catalog)
+  const settings = buildSettings(graph, catalog)
+  const services: Services = buildServices(graph, catalog, lookup, {
+    meshed,
+    strict: (workload, port) => modeOf(mtls.get(workload), port) === 'Strict',
+  })
+  const mtls = buildMtls(graph, catalog, lookup, services.workload, settings)
+  const frontends = buildFrontends(graph, catalog, lookup)
+  const policies = buildPolicies(graph, catalog, lookup, services, settings)
+  return {
+    lookup,
+    settings,
+    services,
+    frontends,
+    http: buildHttp(graph, catalog, services, frontends, policies),
+    tcp: buildTcp(graph, catalog, services, frontends),
+    policies,
+    mtls,
+    authorization: buildAuthorization(graph, catalog, lookup, services.workload, settings),
+    externals: buildExternals(graph, catalog, lookup),
+    meshed,
+  }
+}

@@ -1,0 +1,212 @@
+// Services and instances as the mesh sees them, and what an address that an application dials stands for.
+import type { Catalog } from '../catalog/catalog.ts'
+import type { Graph, Reader, Table } from '../engine/graph.ts'
+import { byAge } from './age.ts'
+import { type Lookup, serviceAddresses } from './lookup.ts'
+import {
+  type Destination,
+  type Endpoint,
+  keyOf,
+  type Locality,
+  NO_LOCALITY,
+  parseSocketName,
+  type Service,
+  splitKey,
+  type Workload,
+} from './model.ts'
+import { protocolOf } from './protocol.ts'
+import { sameJson } from './same.ts'
+
+export interface Services {
+  /** By `namespace/name`. */
+  readonly service: Reader<Service | undefined>
+  /** By `namespace/name`. */
+  readonly workload: Reader<Workload | undefined>
+  /** By `address:port`. */
+  readonly destination: Reader<Destination | undefined>
+  /** By `namespace/name:port`: what stands behind a Service's port. */
+  readonly endpoints: Reader<readonly Endpoint[]>
+  /** Keys of the Workloads that a label selector picks, by `namespace|label=value,…`. */
+  readonly selected: Reader<readonly string[]>
+}
+
+export interface ServicesOptions {
+  /** Workloads before which an authenticated proxy has been seen, by key; never told from labels. */
+  readonly meshed: Table<true>
+  /** By `namespace/name:port`: the instance accepts mesh TLS only. */
+  readonly strict: (workload: string, port: number) => boolean
+}
+
+export function buildServices(graph: Graph, catalog: Catalog, lookup: Lookup, options: ServicesOptions): Services {
+  const services = catalog.table('Service')
+  const workloads = catalog.table('Workload')
+  const slices = catalog.table('EndpointSlice')
+
+  const service = graph.derive<Service | undefined>(
+    'mesh.service',
+    (key) => {
+      const object = services.get(key)
+      if (object === undefined) return undefined
+      const { spec } = object
+      const selector = spec.selector
+      return {
+        key,
+        ...splitKey(key),
+        addresses: spec.type === 'ExternalName' ? [] : serviceAddresses(spec),
+        ports: (spec.ports ?? [])
+          .filter((port) => (port.protocol ?? 'TCP') === 'TCP')
+          .map((port) => ({
+            name: port.name ?? '',
+            port: port.port,
+            targetPort: port.targetPort ?? port.port,
+            protocol: protocolOf(port),
+          })),
+        selector: selector === undefined || Object.keys(selector).length === 0 ? undefined : selector,
+        clientAffinity: spec.sessionAffinity === 'ClientIP' ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? 10800) : undefined,
+        publishNotReady: spec.publishNotReadyAddresses ?? false,
+      }
+    },
+    sameJson,
+  )
+
+  const workload = graph.derive<Workload | undefined>(
+    'mesh.workload',
+    (key) => {
+      const object = workloads.get(key)
+      if (object === undefined) return undefined
+      const { spec, metadata } = object
+      return {
+        key,
+        ...splitKey(key),
+        owner: metadata.name,
+        serviceAccount: spec.serviceAccount,
+        labels: metadata.labels ?? {},
+        addresses: spec.address === undefined ? [] : [spec.address],
+        locality: { ...NO_LOCALITY, ...spec.locality },
+        ports: (spec.ports ?? [])
+          .filter((port) => (port.protocol ?? 'TCP') === 'TCP')
+          .map((port) => ({ name: port.name ?? '', port: port.port, protocol: protocolOf(port) })),
+        weight: spec.weight ?? 1,
+        upstreams: (spec.upstreams ?? []).map((upstream) => ({
+          service: keyOf(upstream.service.namespace ?? splitKey(key).namespace, upstream.service.name),
+          servicePort: upstream.service.port,
+          localPort: upstream.port,
+        })),
+      }
+    },
+    sameJson,
+  )
+
+  // a conflict of two objects over one address goes to the older, as everywhere
+  const oldest = (keys: readonly string[], table: Table<{ readonly metadata: { readonly creationTimestamp?: string | undefined } }>) =>
+    keys.length < 2 ? keys[0] : keys.toSorted((a, b) => byAge(table.get(a)?.metadata, a, table.get(b)?.metadata, b))[0]
+
+  const destination = graph.derive<Destination | undefined>(
+    'mesh.destination',
+    (name) => {
+      const dialled = parseSocketName(name)
+      if (dialled === undefined) return undefined
+      const { address, port } = dialled
+      const key = oldest(lookup.servicesByAddress.get(address), services)
+      const found = key === undefined ? undefined : service.get(key)
+      if (found !== undefined) {
+        const servicePort = found.ports.find((candidate) => candidate.port === port)
+        return servicePort === undefined ? undefined : { kind: 'service', service: found, port: servicePort, address }
+      }
+      const instance = oldest(lookup.workloadsByAddress.get(address), workloads)
+      const direct = instance === undefined ? undefined : workload.get(instance)
+      if (direct === undefined) return undefined
+      const declared = direct.ports.find((candidate) => candidate.port === port)
+      return { kind: 'workload', workload: direct, port, protocol: declared?.protocol ?? 'auto', address }
+    },
+    sameJson,
+  )
+
+  const selected = graph.derive<readonly string[]>(
+    'mesh.selected',
+    (selector) => {
+      const at = selector.indexOf('|')
+      const namespace = selector.slice(0, at)
+      const pairs = selector.slice(at + 1)
+      // the index answers one label, the others are read off the few that have it
+      const [first = '', ...rest] = pairs === '' ? [''] : pairs.split(',')
+      const wanted = rest.map((pair) => pair.split('=') as [string, string])
+      return lookup.workloadsByLabel.get(`${namespace}|${first}`).filter((key) => {
+        if (wanted.length === 0) return true
+        const labels = workload.get(key)?.labels ?? {}
+        return wanted.every(([label, value]) => labels[label] === value)
+      })
+    },
+    sameJson,
+  )
+
+  const endpoints = graph.derive<readonly Endpoint[]>(
+    'mesh.endpoints',
+    (key) => {
+      const at = key.lastIndexOf(':')
+      const owner = service.get(key.slice(0, at))
+      const port = owner?.ports.find((candidate) => candidate.port === Number(key.slice(at + 1)))
+      if (owner === undefined || port === undefined) return []
+      const found = new Map<string, Endpoint>()
+      const add = (address: string, target: number, more: Partial<Endpoint>): void => {
+        const instanceKey = lookup.workloadsByAddress.get(address)[0]
+        const instance = instanceKey === undefined ? undefined : workload.get(instanceKey)
+        const endpoint: Endpoint = {
+          address,
+          port: target,
+          locality: instance?.locality ?? NO_LOCALITY,
+          weight: instance?.weight ?? 1,
+          workload: instanceKey,
+          serviceAccount: instance && { namespace: instance.namespace, name: instance.serviceAccount },
+          tls: instanceKey !== undefined && (options.meshed.get(instanceKey) === true || options.strict(instanceKey, target)),
+          draining: false,
+          ...more,
+        }
+        found.set(`${address}|${target}`, endpoint)
+      }
+      for (const sliceKey of lookup.slicesByService.get(owner.key)) {
+        const slice = slices.get(sliceKey)
+        const target = slice?.ports?.find((candidate) => (candidate.name ?? '') === port.name)?.port
+        if (slice === undefined || target === undefined) continue
+        for (const endpoint of slice.endpoints) {
+          const { ready = true, serving = ready, terminating = false } = endpoint.conditions ?? {}
+          const draining = !ready && serving && terminating
+          if (!ready && !draining && !owner.publishNotReady) continue
+          const zone: Locality | undefined = endpoint.zone === undefined ? undefined : { ...NO_LOCALITY, zone: endpoint.zone }
+          const [address] = endpoint.addresses
+          if (address !== undefined) add(address, target, { draining, ...(zone && { locality: zone }) })
+        }
+      }
+      if (owner.selector !== undefined) {
+        for (const instanceKey of selected.get(selectorRow(owner.namespace, owner.selector))) {
+          const instance = workload.get(instanceKey)
+          const address = instance?.addresses[0]
+          if (instance === undefined || address === undefined) continue
+          const target =
+            typeof port.targetPort === 'number'
+              ? port.targetPort
+              : instance.ports.find((candidate) => candidate.name === port.targetPort)?.port
+          if (target !== undefined) add(address, target, {})
+        }
+      }
+      const all = [...found.values()].toSorted((a, b) => compare(a.address, b.address) || a.port - b.port)
+      const ready = all.filter((endpoint) => !endpoint.draining)
+      return ready.length > 0 ? ready : all
+    },
+    sameJson,
+  )
+
+  return { service, workload, destination, endpoints, selected }
+}
+
+/** The key under which `selected` finds the instances of a label selector. */
+export function selectorRow(namespace: string, labels: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(labels)
+    .map(([label, value]) => `${label}=${value}`)
+    .toSorted()
+  return `${namespace}|${pairs.join(',')}`
+}
+
+export function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

@@ -1,0 +1,31 @@
+// The Mesh object as it is in force: what it says, or the defaults of its schema where there is none.
+import { BlockList } from 'node:net'
+import { meshKind } from '../api/heddle/mesh.ts'
+import { type Mesh, meshName } from '../api/index.ts'
+import type { Catalog } from '../catalog/catalog.ts'
+import type { Graph, Reader } from '../engine/graph.ts'
+import { sameJson } from './same.ts'
+
+export type Settings = Mesh['spec']
+
+/** By the empty key: there is one mesh. */
+export function buildSettings(graph: Graph, catalog: Catalog): Reader<Settings> {
+  const meshes = catalog.table('Mesh')
+  const fallback = meshKind.schema.parse({ apiVersion: 'heddle.dev/v1alpha1', kind: 'Mesh', metadata: { name: meshName } }).spec
+  return graph.derive('mesh.settings', () => meshes.get(meshName)?.spec ?? fallback, sameJson)
+}
+
+/** The ranges whose addresses take the on-demand path: the mesh's own and what its settings add, sorted. */
+export function meshRanges(settings: Settings): readonly string[] {
+  return [...new Set([settings.serviceRange, settings.workloadRange, ...settings.addressRanges])].toSorted()
+}
+
+/** Whether an address lies in one of these ranges. */
+export function contains(ranges: readonly string[], address: string): boolean {
+  const list = new BlockList()
+  for (const range of ranges) {
+    const [network = '', bits = ''] = range.split('/')
+    list.addSubnet(network, Number(bits), network.includes(':') ? 'ipv6' : 'ipv4')
+  }
+  return list.check(address, address.includes(':') ? 'ipv6' : 'ipv4')
+}
