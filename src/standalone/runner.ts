@@ -1,0 +1,127 @@
+/**
+ * Brings the workloads that should run to the machine: for each a place, its proxy, and, once the proxy is ready, its
+ * application. Told the whole list each time, it changes what differs: a new command restarts that application and nothing
+ * else.
+ */
+import type { RunDirectory } from './run-directory.ts'
+import type { Isolation, Place } from './isolation/isolation.ts'
+import type { EnvoyProcess } from './envoy-process.ts'
+import { WorkloadUnit } from './workload-unit.ts'
+import type { XdsAddress } from './bootstrap.ts'
+
+export interface RunnableWorkload {
+  readonly namespace: string
+  readonly name: string
+  readonly serviceAccount: string
+  readonly addresses: readonly string[]
+  readonly locality: { readonly region: string; readonly zone: string; readonly subZone: string }
+  readonly ports: readonly { readonly name: string; readonly port: number }[]
+  readonly upstreams: readonly { readonly service: string; readonly localPort: number }[]
+  /** Without it the workload has a place and a proxy, and whoever asks the runner for its place may run something there. */
+  readonly run?: {
+    readonly command: readonly string[]
+    readonly env: Readonly<Record<string, string>>
+    readonly workingDirectory: string
+  }
+}
+
+/** How a proxy reaches the control plane, and what proves who it is. */
+export interface ProxyAccess {
+  readonly trustDomain: string
+  readonly xds: XdsAddress
+  readonly token: string
+  /** Certificates that the control plane's own may come from, PEM. */
+  readonly bundle: string
+}
+
+export type RunnerEvent =
+  | { readonly type: 'placed'; readonly workload: string; readonly addresses: readonly string[] }
+  | { readonly type: 'proxy-ready'; readonly workload: string }
+  | { readonly type: 'proxy-exited'; readonly workload: string; readonly reason: string }
+  | { readonly type: 'app-started'; readonly workload: string; readonly pid: number }
+  | { readonly type: 'app-exited'; readonly workload: string; readonly reason: string }
+  | { readonly type: 'output'; readonly workload: string; readonly line: string }
+  | { readonly type: 'failed'; readonly workload: string; readonly reason: string }
+  | { readonly type: 'stopped'; readonly workload: string }
+
+export interface RunnerOptions {
+  readonly isolation: Isolation
+  readonly run: RunDirectory
+  /** Path of the Envoy binary. */
+  readonly envoy: string
+  /** Asked each time a proxy is set up. */
+  readonly access: (workload: RunnableWorkload) => ProxyAccess | Promise<ProxyAccess>
+  /** What applications inherit; their own `env` and HOST, PORT and so on come on top. */
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly concurrency?: number
+  readonly logLevel?: string
+  readonly onEvent?: (event: RunnerEvent) => void
+}
+
+const keyOf = (workload: { readonly namespace: string; readonly name: string }) =>
+  `${workload.namespace}/${workload.name}`
+
+export class Runner implements AsyncDisposable {
+  readonly #options: RunnerOptions
+  readonly #units = new Map<string, WorkloadUnit>()
+  #count = 0
+  #disposed = false
+
+  constructor(options: RunnerOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Makes what runs the same as `desired`. Resolves when all of it is so, or has failed, which an event tells; the next call
+   * tries what failed again.
+   */
+  async reconcile(desired: readonly RunnableWorkload[]): Promise<void> {
+    if (this.#disposed) return
+    const wanted = new Map(desired.map((workload) => [keyOf(workload), workload]))
+    const settled: Promise<void>[] = []
+    for (const [key, unit] of this.#units) {
+      if (!wanted.has(key)) settled.push(this.#remove(key, unit))
+    }
+    for (const [key, workload] of wanted) {
+      let unit = this.#units.get(key)
+      if (unit === undefined) {
+        this.#count += 1
+        unit = new WorkloadUnit(key, this.#count, this.#options)
+        this.#units.set(key, unit)
+      }
+      settled.push(unit.set(workload))
+    }
+    await Promise.all(settled)
+  }
+
+  /** New trust anchors for all proxies' connections to the control plane; they are read without a restart. */
+  async setBundle(bundle: string): Promise<void> {
+    await Promise.all([...this.#units.values()].map((unit) => unit.setBundle(bundle)))
+  }
+
+  /** Where the workload `namespace/name` runs, from its placing on. */
+  place(key: string): Place | undefined {
+    return this.#units.get(key)?.place
+  }
+
+  proxy(key: string): EnvoyProcess | undefined {
+    return this.#units.get(key)?.proxy
+  }
+
+  /** What an application in this workload's place finds in its environment. */
+  environment(key: string): Readonly<Record<string, string | undefined>> | undefined {
+    return this.#units.get(key)?.environment
+  }
+
+  /** Stops everything, all workloads at once. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true
+    await Promise.all([...this.#units].map(([key, unit]) => this.#remove(key, unit)))
+  }
+
+  async #remove(key: string, unit: WorkloadUnit): Promise<void> {
+    await unit.set(undefined)
+    // it may have been wanted again meanwhile
+    if (unit.isGone && this.#units.get(key) === unit) this.#units.delete(key)
+  }
+}
