@@ -40,8 +40,10 @@ export function parse<T extends AnyObject>(kind: Kind<T>, raw: unknown): Parsed<
     .filter(({ path }) => path[0] !== 'status' && (!kind.partial || path[0] === 'metadata'))
     .map(({ path, known }) => ofUnknownField(kind, path, known))
   if (parsed.success) return { ok: true, object: parsed.data, warnings: bounded(warnings) }
-  return { ok: false, errors: bounded([...parsed.error.issues.map((issue) => ofIssue(schema, value, issue)), ...warnings]) }
-}
+  return {
+    ok: false,
+    errors: bounded([...parsed.error.issues.map((issue) => ofIssue(schema, value, issue)), ...warnings]),
+  }
 }
 
 /** What to tell of an object whose kind or version Heddle does not read. */
