@@ -34,16 +34,14 @@ export function parse<T extends AnyObject>(kind: Kind<T>, raw: unknown): Parsed<
   const schema = kind.schemas[versionOf(raw)] ?? kind.schema
   const { value, unknownFields } = conform(schema, raw)
   const parsed = schema.safeParse(value)
-  if (!parsed.success)
-    return { ok: false, errors: bounded(parsed.error.issues.map((issue) => ofIssue(schema, value, issue))) }
   const warnings = unknownFields
     .filter(({ path }) => path[0] !== 'status' && (!kind.partial || path[0] === 'metadata'))
     .map(({ path, known }) => ofUnknownField(kind, path, known))
-  if (parsed.success) return { ok: true, object: parsed.data, warnings: bounded(warnings) }
-  return {
-    ok: false,
-    errors: bounded([...parsed.error.issues.map((issue) => ofIssue(schema, value, issue)), ...warnings]),
+  if (!parsed.success) {
+    const errors = parsed.error.issues.map((issue) => ofIssue(schema, value, issue))
+    return { ok: false, errors: bounded([...errors, ...warnings]) }
   }
+  return { ok: true, object: parsed.data, warnings: bounded(warnings) }
 }
 
 /** What to tell of an object whose kind or version Heddle does not read. */
