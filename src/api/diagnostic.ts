@@ -28,6 +28,13 @@ export type DiagnosticCode =
   | 'cross-field'
   | 'unknown-field'
   | 'too-many'
+  // of files and of objects together
+  | 'unreadable'
+  | 'duplicate'
+  | 'dangling-reference'
+  | 'missing-grant'
+  | 'cycle'
+  | 'no-weight'
 
 /** `spec.rules[0].path`; keys that are no plain names are quoted, as in `metadata.labels["app.kubernetes.io/name"]`. */
 export function fieldText(path: readonly (string | number)[]): string {
