@@ -117,6 +117,13 @@ function* allTypes(scope: Namespace): Generator<Type> {
   }
 }
 
+/** Inside an Any, a value that is not written as an object of its fields goes under `value`. */
+const extensionType = (name: string): string => {
+  const known = wellKnownOf(name)
+  if (known === undefined) return name
+  return known === 'Empty' ? '{}' : `{ readonly value: ${known} }`
+}
+
 const generate = (descriptors: Uint8Array, roots: readonly string[]): string => {
   const root = readRoot(descriptors)
   const lines = [prelude]
@@ -132,8 +139,7 @@ const generate = (descriptors: Uint8Array, roots: readonly string[]): string => 
   }
   lines.push('}', '/** What an Any may hold, by full name. */', 'export interface Extensions {')
   for (const name of roots) {
-    const known = wellKnownOf(name)
-    lines.push(`  '${name}': ${known === undefined ? name : `{ readonly value: ${known} }`}`)
+    lines.push(`  '${name}': ${extensionType(name)}`)
   }
   return [...lines, '}', ''].join('\n')
 }

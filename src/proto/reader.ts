@@ -21,10 +21,16 @@ const messageValue = (type: protobuf.Type, message: Decoded): unknown =>
 const plainValue = (type: protobuf.Type, message: Decoded): Record<string, unknown> => {
   const out: Record<string, unknown> = {}
   for (const field of type.fieldsArray) {
-    if (Object.hasOwn(message, field.name)) out[field.protoName] = fieldValue(field, message[field.name])
+    const value = message[field.name]
+    // protobufjs gives a message empty lists and maps of its own.
+    if (!Object.hasOwn(message, field.name) || isEmpty(field, value)) continue
+    out[field.protoName] = fieldValue(field, value)
   }
   return out
 }
+
+const isEmpty = (field: protobuf.Field, value: unknown): boolean =>
+  field.repeated ? Array.isArray(value) && value.length === 0 : field.map && Object.keys(value as Decoded).length === 0
 
 const fieldValue = (field: protobuf.Field, value: unknown): unknown => {
   if (field instanceof protobuf.MapField) {

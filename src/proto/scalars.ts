@@ -107,9 +107,4 @@ export const readTimestamp = (value: unknown, refuse: Refuse): Seconds => {
 export const writeTimestamp = ({ seconds, nanos }: Seconds): string =>
   `${new Date(seconds * 1000).toISOString().slice(0, 19)}${decimals(nanos)}Z`
 
-const decimals = (nanos: number): string =>
-  nanos === 0
-    ? ''
-    : `.${String(nanos)
-        .padStart(9, '0')
-        .replace(/(000)+$/, '')}`
+const decimals = (nanos: number): string => (nanos === 0 ? '' : `.${String(nanos).padStart(9, '0').replace(/0+$/, '')}`)

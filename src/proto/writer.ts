@@ -216,7 +216,7 @@ export class MessageWriter {
     throw new Error(`map keys of type ${type} are not supported`)
   }
 
-  #mapScalar(field: protobuf.Field): WriteField {
+  #mapScalar(field: protobuf.FieldBase): WriteField {
     const read = this.#scalar(field)
     const write = writeScalar(field)
     const tag = (2 << 3) | wireType(field)
