@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { gatewayGroup } from '../constants.ts'
 import { defineKind } from '../kind.ts'
 import { typeFields } from '../object.ts'
+import { regexRule } from '../re2.ts'
 import { uniqueBy, withRules } from '../rules.ts'
 import { headerName } from '../text.ts'
 import { grpcFilters } from './filters.ts'
@@ -24,6 +25,8 @@ const methodMatch = withRules(
       .describe('Full name of the gRPC service, e.g. `shop.v1.Cart`; any by default.'),
     method: z.string().max(1024).optional().describe('Name of the method; any by default.'),
   }),
+  regexRule('service'),
+  regexRule('method'),
   {
     holds: ({ service, method }) => service !== undefined || method !== undefined,
     message: 'service, method or both must be given',
@@ -40,11 +43,14 @@ const methodMatch = withRules(
   },
 )
 
-const headerMatch = z.object({
-  type: matchType,
-  name: headerName.describe('Name of the header.'),
-  value: z.string().min(1).max(4096).describe('The value, or a regular expression (RE2) for all of it.'),
-})
+const headerMatch = withRules(
+  z.object({
+    type: matchType,
+    name: headerName.describe('Name of the header.'),
+    value: z.string().min(1).max(4096).describe('The value, or a regular expression (RE2) for all of it.'),
+  }),
+  regexRule('value'),
+)
 
 const match = z.object({
   method: methodMatch.optional().describe('Service and method; any by default.'),

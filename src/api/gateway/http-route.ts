@@ -7,6 +7,7 @@ import { duration, durationMs } from '../duration.ts'
 import { gatewayGroup } from '../constants.ts'
 import { defineKind } from '../kind.ts'
 import { typeFields } from '../object.ts'
+import { regexRule } from '../re2.ts'
 import { type Rule, uniqueBy, uniqueItems, withRules } from '../rules.ts'
 import { headerName, headerValue } from '../text.ts'
 import { httpFilters } from './filters.ts'
@@ -20,7 +21,7 @@ interface Path {
   readonly value: string
 }
 
-/** Rules of literal paths; a regular expression is only checked by Envoy. */
+/** Rules of literal paths. */
 const literal = (holds: (value: string) => boolean, message: string): Rule<Path> => ({
   holds: ({ type, value }) => type === 'RegularExpression' || holds(value),
   message,
@@ -35,6 +36,7 @@ const path = withRules(
       .describe('How the path is compared.'),
     value: z.string().max(1024).default('/').describe('The path, or a regular expression (RE2) for all of it.'),
   }),
+  regexRule('value'),
   literal((value) => value.startsWith('/'), 'value must be an absolute path: begin it with "/"'),
   ...['//', '/./', '/../', '%2f', '%2F', '#'].map((part) =>
     literal((value) => !value.includes(part), `value must be a normalised path, without "${part}"`),
@@ -50,17 +52,23 @@ const path = withRules(
 
 const matchType = z.enum(['Exact', 'RegularExpression']).default('Exact').describe('How the value is compared.')
 
-const headerMatch = z.object({
-  type: matchType,
-  name: headerName.describe('Name of the header.'),
-  value: headerValue.describe('The value, or a regular expression (RE2) for all of it.'),
-})
+const headerMatch = withRules(
+  z.object({
+    type: matchType,
+    name: headerName.describe('Name of the header.'),
+    value: headerValue.describe('The value, or a regular expression (RE2) for all of it.'),
+  }),
+  regexRule('value'),
+)
 
-const queryParamMatch = z.object({
-  type: matchType,
-  name: headerName.describe('Name of the query parameter.'),
-  value: z.string().min(1).max(1024).describe('The value, or a regular expression (RE2) for all of it.'),
-})
+const queryParamMatch = withRules(
+  z.object({
+    type: matchType,
+    name: headerName.describe('Name of the query parameter.'),
+    value: z.string().min(1).max(1024).describe('The value, or a regular expression (RE2) for all of it.'),
+  }),
+  regexRule('value'),
+)
 
 const httpMethods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'] as const
 

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { heddleGroup, heddleVersion } from '../constants.ts'
 import { defineKind } from '../kind.ts'
 import { typeFields } from '../object.ts'
+import { regexRule } from '../re2.ts'
 import { withRules } from '../rules.ts'
 import { cidr, dnsLabel, headerName, portNumber } from '../text.ts'
 import { instanceTargets } from './selector.ts'
@@ -87,6 +88,7 @@ const pathMatch = withRules(
         'The path without query, a prefix of it by whole segments, or a regular expression (RE2) for all of it.',
       ),
   }),
+  regexRule('value'),
   {
     holds: ({ type, value }) => type === 'RegularExpression' || value.startsWith('/'),
     message: 'value must be an absolute path: begin it with "/"',
@@ -109,6 +111,7 @@ const headerMatch = withRules(
       .optional()
       .describe('The value, its prefix, or a regular expression (RE2) for all of it.'),
   }),
+  regexRule('value'),
   {
     holds: ({ type, value }) => (type === 'Present') === (value === undefined),
     message: 'value is needed, but for type Present, which takes none',

@@ -3,6 +3,7 @@
  * limit.
  */
 import { z } from 'zod'
+import { regexRule } from '../../re2.ts'
 import { withRules } from '../../rules.ts'
 import { cidr, headerName } from '../../text.ts'
 
@@ -15,6 +16,7 @@ const headerSelector = withRules(
       .describe('`Distinct` counts each value of the header apart.'),
     value: z.string().min(1).max(1024).optional().describe('The value, or a regular expression (RE2) for all of it.'),
   }),
+  regexRule('value'),
   {
     holds: ({ type, value }) => (type === 'Distinct') === (value === undefined),
     message: 'value is needed, but for type Distinct, which takes none',
