@@ -99,7 +99,7 @@ async function connect(hub: string, namespace: string, port: string, addresses: 
     'link set eth0 up',
     ...addresses.map((address) => `address add ${prefixed(address)} dev eth0${address.includes(':') ? ' nodad' : ''}`),
     ...(has('ipv4') ? [`route add default via ${GATEWAY.ipv4} dev eth0 onlink`] : []),
-    ...(has('ipv6') ? [`-6 route add default via ${GATEWAY.ipv6} dev eth0`] : []),
+    ...(has('ipv6') ? [`route add ::/0 via ${GATEWAY.ipv6} dev eth0`] : []),
   ])
   await ip(hub, [
     ...(has('ipv6') ? [`address add ${GATEWAY.ipv6}/64 dev ${port} nodad`] : []),
@@ -170,12 +170,12 @@ export class NetnsIsolation implements Isolation {
   }
 
   async place(workload: PlacedWorkload): Promise<Place> {
-    this.#count += 1
-    const namespace = `${this.#options.run.name}.${this.#count}`
+    const number = (this.#count += 1)
+    const namespace = `${this.#options.run.name}.${number}`
     const hosts = await this.#hosts.file(workload.namespace)
     await run({ file: 'ip', args: ['netns', 'add', namespace] })
     try {
-      await connect(this.#hub, namespace, `w${this.#count}`, workload.addresses)
+      await connect(this.#hub, namespace, `w${number}`, workload.addresses)
       if (workload.intercept ?? true) await intercept(namespace, this.#options.interception)
     } catch (error) {
       await removeNamespace(namespace).catch(() => undefined)

@@ -1,0 +1,122 @@
+/** What a test asks of the agent in a workload's place, one JSON object a line, and what it answers. */
+
+export interface HttpTask {
+  readonly do: 'http'
+  readonly url: string
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string
+  /** `2` is HTTP/2 with prior knowledge. */
+  readonly version?: '1.1' | '2'
+  /** Milliseconds; 15,000 if not given. */
+  readonly timeout?: number
+  /** Uses a connection again that an earlier request left open. */
+  readonly keepAlive?: boolean
+}
+
+export interface HttpResult {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly trailers: Readonly<Record<string, string>>
+  readonly body: string
+  /** From the start to the end of the answer, milliseconds. */
+  readonly ms: number
+}
+
+/** Opens a connection, sends, and reads until `until` came, the other side closed or the time is over. */
+export interface TcpTask {
+  readonly do: 'tcp'
+  readonly host: string
+  readonly port: number
+  readonly send?: string
+  readonly until?: string
+  /** Milliseconds; 15,000 if not given. */
+  readonly timeout?: number
+  /** Speaks TLS with this SNI, and takes any certificate. */
+  readonly sni?: string
+  readonly alpn?: readonly string[]
+  /** Key, certificate (PEM) that it presents. */
+  readonly identity?: { readonly key: string; readonly cert: string }
+}
+
+export interface TcpResult {
+  readonly data: string
+  readonly closed: boolean
+  /** Why it broke, as `ECONNREFUSED`. */
+  readonly error?: string
+  /** Until the first byte came, milliseconds. */
+  readonly firstByte?: number
+  readonly ms: number
+  /** Subject alternative names of the other side's certificate. */
+  readonly peer?: string
+}
+
+export interface GrpcTask {
+  readonly do: 'grpc'
+  /** `host:port` */
+  readonly target: string
+  readonly method?: 'Unary' | 'Stream'
+  readonly metadata?: Readonly<Record<string, string>>
+  /** Sent one after the other; `Unary` takes the first. */
+  readonly messages?: readonly unknown[]
+  readonly timeout?: number
+}
+
+export interface GrpcResult {
+  readonly code: number
+  readonly details: string
+  readonly messages: readonly unknown[]
+  readonly trailers: Readonly<Record<string, string>>
+  readonly ms: number
+}
+
+export interface WebSocketTask {
+  readonly do: 'websocket'
+  readonly url: string
+  readonly messages: readonly string[]
+  readonly timeout?: number
+}
+
+/** Requests, many at once or one after the other; each answer in short. */
+export interface LoadTask {
+  readonly do: 'load'
+  readonly request: Omit<HttpTask, 'do'>
+  /** How many; without it, until a `stop`. */
+  readonly count?: number
+  /** At one time; 1 if not given. */
+  readonly concurrency?: number
+  /** Pause of each of the concurrent senders after each request, milliseconds. */
+  readonly pause?: number
+}
+
+export interface LoadResult {
+  /** status (0 where the connection broke) and instance of each, in the order of the answers. */
+  readonly answers: readonly {
+    readonly status: number
+    readonly instance: string
+    readonly ms: number
+    readonly error?: string
+  }[]
+}
+
+export type Task =
+  | HttpTask
+  | TcpTask
+  | GrpcTask
+  | WebSocketTask
+  | LoadTask
+  | { readonly do: 'resolve'; readonly name: string }
+  | { readonly do: 'stop'; readonly load: number }
+
+export interface Results {
+  readonly http: HttpResult
+  readonly tcp: TcpResult
+  readonly grpc: GrpcResult
+  readonly websocket: readonly string[]
+  readonly load: LoadResult
+  readonly resolve: readonly string[]
+  readonly stop: null
+}
+
+export type Question = Task & { readonly id: number }
+export type Answer = { readonly id: number; readonly result: unknown } | { readonly id: number; readonly error: string }
