@@ -68,7 +68,7 @@ export function unreadKind(apiVersion: string, kind: string): Diagnostic {
 
 export * from './constants.ts'
 export type { Diagnostic, DiagnosticCode } from './diagnostic.ts'
-export { diagnosticText, fieldText } from './diagnostic.ts'
+export { diagnosticText, fieldText, shownValue } from './diagnostic.ts'
 export { durationMs } from './duration.ts'
 export type * from './gateway/filters.ts'
 export type * from './gateway/grpc-route.ts'
@@ -107,3 +107,4 @@ export type * from './kubernetes/service.ts'
 export type { AnyObject, ObjectMeta } from './object.ts'
 export type { Parsed } from './parse.ts'
 export { parse } from './parse.ts'
+export type { Condition, ObjectStatus, PolicyStatus } from './status.ts'

@@ -6,13 +6,22 @@
 // place: treat what a table holds as immutable.
 
 import type { Logger } from 'pino'
-import { kinds, parse, type AnyObject, type Diagnostic, type Kind, type KindName, type ObjectOf } from '../api/index.ts'
+import {
+  kinds,
+  parse,
+  type AnyObject,
+  type Diagnostic,
+  type Kind,
+  type KindName,
+  type ObjectOf,
+  type Parsed,
+} from '../api/index.ts'
 import type { Graph, Table } from '../engine/graph.ts'
 import type { Change, Declaration, Origin } from './change.ts'
 import { sameContent } from './content.ts'
 import { identify, type Identity } from './identify.ts'
 import type { CatalogMetrics } from './metrics.ts'
-import { duplicate, passedOver, problemsOf, unidentified, type Problem } from './problems.ts'
+import { duplicate, problemsOf, unidentified, type Problem } from './problems.ts'
 import { placeKey, unreadable, type Unreadable } from './unreadable.ts'
 
 export interface CatalogOptions {
@@ -37,10 +46,6 @@ export interface Condition {
 
 export type Listener<T> = (key: string, before: T | undefined, after: T | undefined) => void
 
-type Reading =
-  | { readonly ok: true; readonly object: AnyObject; readonly warnings: readonly Diagnostic[] }
-  | { readonly ok: false; readonly errors: readonly Diagnostic[] }
-
 /** One declaration of an object. */
 interface Claim {
   readonly origin: Origin
@@ -48,7 +53,7 @@ interface Claim {
   readonly order: number
   readonly raw: unknown
   readonly identity: Identity
-  readonly reading: Reading
+  readonly reading: Parsed
 }
 
 interface Entry {
@@ -60,7 +65,7 @@ interface Entry {
   good: AnyObject | undefined
   condition: Condition | undefined
   /** What the condition was made of. */
-  judged: Reading | undefined
+  judged: Parsed | undefined
 }
 
 /** All of one kind. */
@@ -98,7 +103,7 @@ export class Catalog {
     for (const name of Object.keys(kinds) as KindName[]) {
       this.#shelves.set(name, {
         name,
-        kind: kinds[name] as Kind,
+        kind: kinds[name],
         table: options.graph.table<AnyObject>(`catalog/${name}`),
         unreadable: options.graph.table<Unreadable>(`catalog/${name}/unreadable`),
         entries: new Map(),
@@ -110,7 +115,7 @@ export class Catalog {
 
   /** The good objects of a kind, by `namespace/name` or `name`. Read only: rows are written by the catalog alone. */
   table<K extends KindName>(kind: K): Table<ObjectOf<K>> {
-    return this.#shelf(kind).table as Table<AnyObject> as Table<ObjectOf<K>>
+    return this.#shelf(kind).table as Table<ObjectOf<K>>
   }
 
   /**
@@ -188,7 +193,8 @@ export class Catalog {
       this.#clearStrays(source)
     }
     for (const [, declarations] of all) {
-      for (const [order, declaration] of declarations.entries()) this.#declare(declaration, order, touched, false, before)
+      for (const [order, declaration] of declarations.entries())
+        this.#declare(declaration, order, touched, false, before)
     }
     this.#settle(touched)
   }
@@ -215,7 +221,7 @@ export class Catalog {
         }
       }
     }
-    return problems.sort(
+    return problems.toSorted(
       (a, b) => compare(a.source, b.source) || (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0),
     )
   }
@@ -246,10 +252,12 @@ export class Catalog {
       shelf.entries.set(identity.key, entry)
     }
     const earlier = (before?.get(entry) ?? entry.claims).find((claim) => claim.raw === raw && claim.reading.ok)
-    const reading: Reading =
-      declaration.op === 'broken' ? { ok: false, errors: declaration.diagnostics } : (earlier?.reading ?? parse(shelf.kind, raw))
+    const reading =
+      declaration.op === 'broken'
+        ? { ok: false as const, errors: declaration.diagnostics }
+        : (earlier?.reading ?? read(shelf.kind, identity, raw))
     const kept = replace ? entry.claims.filter((claim) => claim.origin.source !== origin.source) : entry.claims
-    entry.claims = [...kept, { origin, order, raw, identity, reading }].sort(
+    entry.claims = [...kept, { origin, order, raw, identity, reading }].toSorted(
       (a, b) => compare(a.origin.source, b.origin.source) || a.order - b.order,
     )
     let own = this.#bySource.get(origin.source)
@@ -273,12 +281,10 @@ export class Catalog {
   #stray(declaration: Declaration, order: number, identity: Identity, shelf: Shelf | undefined): void {
     const { object: raw, origin } = declaration
     const given = declaration.op === 'broken' ? problemsOf(identity, origin, declaration.diagnostics) : []
-    const known = shelf !== undefined || identity.apiVersion === undefined || identity.kindText === undefined
-    const own = known ? unidentified(raw, identity, origin) : passedOver(identity, origin)
     const key = `${placeKey(identity, origin)}#${order}`
     let strays = this.#strays.get(origin.source)
     if (strays === undefined) this.#strays.set(origin.source, (strays = new Map()))
-    strays.set(key, { raw, shelf, key, problems: given.length > 0 ? given : own })
+    strays.set(key, { raw, shelf, key, problems: given.length > 0 ? given : unidentified(raw, identity, origin) })
     shelf?.unreadable.set(key, unreadable(shelf.name, identity, raw, origin))
   }
 
@@ -312,7 +318,8 @@ export class Catalog {
         }
         if (first.reading.ok) shelf.rejected.delete(key)
         else shelf.rejected.add(key)
-        if (entry.good === undefined) shelf.unreadable.set(key, unreadable(shelf.name, first.identity, first.raw, first.origin))
+        if (entry.good === undefined)
+          shelf.unreadable.set(key, unreadable(shelf.name, first.identity, first.raw, first.origin))
         else shelf.unreadable.delete(key)
       }
       if (entry.good !== before) {
@@ -341,14 +348,25 @@ export class Catalog {
       entry.condition = next
       const [problem] = accepted ? [] : problemsOf(first.identity, first.origin, next.diagnostics)
       if (problem !== undefined) {
-        this.#options.log?.warn({ source: problem.source, line: problem.line, column: problem.column, lastGood }, problem.text)
+        this.#options.log?.warn(
+          { source: problem.source, line: problem.line, column: problem.column, lastGood },
+          problem.text,
+        )
       }
     }
     for (const listener of this.#conditionListeners) guarded(() => listener(shelf.name, key, next))
   }
 }
 
-function diagnosticsOf(reading: Reading): readonly Diagnostic[] {
+/** Parses, and says the namespace of an object that names none. */
+function read(kind: Kind, { namespace }: Identity, raw: unknown): Parsed {
+  const parsed = parse(kind, raw)
+  if (!parsed.ok || namespace === undefined || parsed.object.metadata.namespace !== undefined) return parsed
+  const { object } = parsed
+  return { ...parsed, object: { ...object, metadata: { ...object.metadata, namespace } } }
+}
+
+function diagnosticsOf(reading: Parsed): readonly Diagnostic[] {
   return reading.ok ? reading.warnings : reading.errors
 }
 

@@ -1,13 +1,20 @@
 // Diagnostics with the object and the place that they are about: what people are shown, in one line each.
 
-import { diagnosticText, type Diagnostic } from '../api/index.ts'
+import {
+  diagnosticText,
+  fieldText,
+  shownValue,
+  unreadKind,
+  type Diagnostic,
+  type DiagnosticCode,
+} from '../api/index.ts'
 import type { Origin } from './change.ts'
 import { fields, type Identity } from './identify.ts'
 
-export type Severity = 'error' | 'warning' | 'note'
-
 export interface Problem {
-  readonly severity: Severity
+  readonly severity: Diagnostic['severity']
+  /** Stable name of the sort of problem. */
+  readonly code: DiagnosticCode
   readonly source: string
   /** Counted from 1; undefined where the source has no lines. */
   readonly line: number | undefined
@@ -24,22 +31,17 @@ export interface Problem {
 
 /** Diagnostics of one object as problems. */
 export function problemsOf(identity: Identity, origin: Origin, diagnostics: readonly Diagnostic[]): Problem[] {
-  return diagnostics.map((diagnostic) =>
-    problem(identity, origin, diagnostic.severity, diagnostic.path, diagnosticText(diagnostic)),
-  )
+  return diagnostics.map((diagnostic) => problemOf(identity, origin, diagnostic))
 }
 
-/** A problem of one object at one of its fields; `text` says what is wrong there. */
-export function problem(
-  identity: Identity,
-  origin: Origin,
-  severity: Severity,
-  path: readonly (string | number)[],
-  text: string,
-): Problem {
+export function problemOf(identity: Identity, origin: Origin, diagnostic: Diagnostic): Problem {
+  const { severity, code, path } = diagnostic
   const position = origin.at?.(path)
+  const text = diagnosticText(diagnostic)
+  const anonymous = identity.kindText === undefined && identity.name === undefined
   return {
     severity,
+    code,
     source: origin.source,
     line: position?.line ?? origin.line,
     column: position?.column,
@@ -47,7 +49,7 @@ export function problem(
     namespace: identity.namespace,
     name: identity.name,
     path,
-    text: `${describe(identity)}: ${text}`,
+    text: anonymous ? text : `${describe(identity)}: ${text}`,
   }
 }
 
@@ -55,7 +57,9 @@ export function problem(
 export function describe(identity: Identity): string {
   const kind = identity.kindText ?? 'object'
   if (identity.name === undefined) return `${kind} without a readable name`
-  return identity.namespace === undefined ? `${kind} ${identity.name}` : `${kind} ${identity.namespace}/${identity.name}`
+  return identity.namespace === undefined
+    ? `${kind} ${identity.name}`
+    : `${kind} ${identity.namespace}/${identity.name}`
 }
 
 /** `file:line`, or the file alone. */
@@ -65,45 +69,46 @@ export function place(origin: Origin): string {
 
 /** The declaration at `second` of an object that is already declared at `first`. */
 export function duplicate(identity: Identity, first: Origin, second: Origin): Problem {
-  const text = `is declared twice, at ${place(first)} and at ${place(second)}; the first is in force. Mend: remove or rename one of them`
-  return problem(identity, second, 'error', [], text)
+  const message =
+    `is declared twice, at ${place(first)} and at ${place(second)}; the first is in force. ` +
+    'Mend: remove or rename one of them'
+  return problemOf(identity, second, { severity: 'error', code: 'duplicate', path: [], field: '', message })
 }
 
-/** An object of a kind that Heddle does not read. */
-export function passedOver(identity: Identity, origin: Origin): Problem[] {
-  return [problem(identity, origin, 'note', ['kind'], `${identity.apiVersion} ${identity.kindText} is no kind that Heddle reads; passed over`)]
-}
-
-/** A value that does not say which object it is. */
+/** A value that does not say which object it is, or is of a kind that Heddle does not read. */
 export function unidentified(raw: unknown, identity: Identity, origin: Origin): Problem[] {
-  const report = (path: readonly string[], got: unknown, expected: string, mend: string): Problem =>
-    problem(identity, origin, 'error', path, `${path.join('.') || 'document'}: got ${gist(got)}; expected ${expected}. Mend: ${mend}`)
+  const { apiVersion, kindText, kind } = identity
+  const missing = (path: readonly string[], got: unknown, expected: string): Problem =>
+    problemOf(identity, origin, {
+      severity: 'error',
+      code: got === undefined ? 'missing-field' : 'wrong-type',
+      path,
+      field: fieldText(path),
+      message: `got ${gist(got)}; expected ${expected}`,
+    })
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
-    return [report([], raw, 'an object with apiVersion, kind and metadata', 'write one object a document')]
+    return [missing([], raw, 'an object with apiVersion, kind and metadata, one in each document')]
+  }
+  if (apiVersion !== undefined && kindText !== undefined && kind === undefined) {
+    return [problemOf(identity, origin, unreadKind(apiVersion, kindText))]
   }
   const object = fields(raw)
   const metadata = fields(object['metadata'])
   const problems: Problem[] = []
-  if (identity.apiVersion === undefined) {
-    problems.push(report(['apiVersion'], object['apiVersion'], 'a group and version such as heddle.dev/v1alpha1', 'add apiVersion'))
+  if (apiVersion === undefined) {
+    problems.push(missing(['apiVersion'], object['apiVersion'], 'a group and version such as heddle.dev/v1alpha1'))
   }
-  if (identity.kindText === undefined) {
-    problems.push(report(['kind'], object['kind'], 'the name of a kind such as Service', 'add kind'))
-  }
-  if (identity.name === undefined) {
-    problems.push(report(['metadata', 'name'], metadata['name'], 'a name', 'add metadata.name'))
-  }
-  if (identity.namespace === undefined && identity.kind?.scope !== 'Cluster') {
-    problems.push(report(['metadata', 'namespace'], metadata['namespace'], 'the name of a namespace', 'correct metadata.namespace'))
+  if (kindText === undefined) problems.push(missing(['kind'], object['kind'], 'the name of a kind such as Service'))
+  if (identity.name === undefined) problems.push(missing(['metadata', 'name'], metadata['name'], 'a name'))
+  if (identity.namespace === undefined && kind !== undefined && kind.scope !== 'Cluster') {
+    problems.push(missing(['metadata', 'namespace'], metadata['namespace'], 'the name of a namespace'))
   }
   return problems
 }
 
-/** A few characters that tell what a value is, without telling all of it. */
+/** What a value is, without telling all of it. */
 function gist(value: unknown): string {
   if (value === undefined) return 'nothing'
   if (Array.isArray(value)) return `a list of ${value.length}`
-  if (typeof value === 'object' && value !== null) return 'an object'
-  if (typeof value === 'string') return value.length > 40 ? `a string of ${value.length} characters` : JSON.stringify(value)
-  return String(value)
+  return typeof value === 'object' && value !== null ? 'an object' : JSON.stringify(shownValue(value))
 }
