@@ -11,8 +11,8 @@ export type AddressTable = Readonly<Record<string, readonly string[]>>
 
 /** Where the table is kept between runs. */
 export interface AddressStore {
-  load(): AddressTable | undefined
-  save(table: AddressTable): void
+  load(): Promise<AddressTable>
+  save(table: AddressTable): Promise<void>
 }
 
 export interface AddressRanges {
@@ -74,74 +74,85 @@ function parseRange(cidr: string): Range {
 
 const familyOf = (address: string): 4 | 6 => (address.includes(':') ? 6 : 4)
 
-/** Gives out addresses and remembers to whom. */
+type AddressKind = keyof AddressRanges
+
+const kindOf = (owner: string): AddressKind => (owner.startsWith('Service/') ? 'Service' : 'Workload')
+
+/** Gives out addresses and remembers to whom. `key` is an object's `namespace/name`. */
 export class AddressAllocator {
-  readonly #ranges: Readonly<Record<keyof AddressRanges, readonly Range[]>>
-  readonly #store: AddressStore | undefined
   readonly #owners = new Map<string, string>()
   readonly #given = new Map<string, readonly string[]>()
-  readonly #reserved = new Map<string, readonly string[]>()
+  readonly #chosen = new Map<string, readonly string[]>()
+  #ranges: Readonly<Record<AddressKind, readonly Range[]>> = { Service: [], Workload: [] }
+  #changed = false
 
-  /** Throws if a range is not one. */
-  constructor(ranges: AddressRanges, store?: AddressStore) {
+  /** `known` is what an earlier run gave out. Throws if a range is not one. */
+  constructor(ranges: AddressRanges, known: AddressTable = {}) {
+    for (const [owner, addresses] of Object.entries(known)) this.#give(owner, addresses)
+    this.setRanges(ranges)
+  }
+
+  /** Addresses outside of the new ranges are taken back: whoever had one gets another when next asked. Throws as above. */
+  setRanges(ranges: AddressRanges): void {
     this.#ranges = { Service: ranges.Service.map(parseRange), Workload: ranges.Workload.map(parseRange) }
-    this.#store = store
-    for (const [owner, addresses] of Object.entries(store?.load() ?? {})) {
-      const [kind] = owner.split('/')
-      const fitting = addresses.filter((address) => this.#fits(kind === 'Service' ? 'Service' : 'Workload', address))
-      this.#given.set(owner, fitting)
-      for (const address of fitting) this.#owners.set(address, owner)
+    for (const [owner, addresses] of this.#given) {
+      if (!addresses.every((address) => this.#fits(kindOf(owner), address))) this.#take(this.#given, owner)
     }
   }
 
-  /** Tells which addresses people chose for an object themselves. Whoever was given one of them gets another when next asked. */
-  reserve(kind: keyof AddressRanges, key: string, addresses: readonly string[]): void {
+  /** People chose these addresses for an object themselves. Whoever was given one of them gets another when next asked. */
+  reserve(kind: AddressKind, key: string, addresses: readonly string[]): void {
     const owner = `${kind}/${key}`
-    if (addresses.length === 0) return
-    this.#forget(owner)
-    this.#reserved.set(owner, addresses)
+    if (this.#chosen.get(owner)?.join() === addresses.join()) return
+    this.#take(this.#given, owner)
+    this.#take(this.#chosen, owner)
+    this.#chosen.set(owner, addresses)
     for (const address of addresses) {
       const holder = this.#owners.get(address)
-      if (holder !== undefined && this.#given.has(holder)) this.#forget(holder)
+      if (holder !== undefined && this.#given.has(holder)) this.#take(this.#given, holder)
       if (!this.#owners.has(address)) this.#owners.set(address, owner)
     }
-    this.#save()
   }
 
   /** Addresses of an object that names none: one of each family that its range has. Throws when a range is used up. */
-  allocate(kind: keyof AddressRanges, key: string): readonly string[] {
+  allocate(kind: AddressKind, key: string): readonly string[] {
     const owner = `${kind}/${key}`
-    const known = this.#given.get(owner) ?? []
     const ranges = this.#ranges[kind]
-    if (known.length === ranges.length) return known
-    this.#release(this.#reserved, owner)
+    const known = this.#given.get(owner)
+    if (known?.length === ranges.length) return known
+    this.#take(this.#chosen, owner)
     const addresses = ranges.map(
-      (range) => known.find((address) => familyOf(address) === range.family) ?? this.#probe(range, owner),
+      (range) => known?.find((address) => familyOf(address) === range.family) ?? this.#probe(range, owner),
     )
-    for (const address of addresses) this.#owners.set(address, owner)
-    this.#given.set(owner, addresses)
-    this.#save()
+    this.#give(owner, addresses)
+    this.#changed = true
     return addresses
   }
 
   /** The object is gone: its addresses may be given to others. */
-  release(kind: keyof AddressRanges, key: string): void {
-    const owner = `${kind}/${key}`
-    this.#release(this.#reserved, owner)
-    this.#forget(owner)
-    this.#save()
+  release(kind: AddressKind, key: string): void {
+    this.#take(this.#chosen, `${kind}/${key}`)
+    this.#take(this.#given, `${kind}/${key}`)
   }
 
-  #forget(owner: string): void {
-    this.#release(this.#given, owner)
+  /** Keeps what was given out, if that changed since the last time. */
+  async flush(store: AddressStore): Promise<void> {
+    if (!this.#changed) return
+    this.#changed = false
+    await store.save(Object.fromEntries([...this.#given].toSorted(([a], [b]) => (a < b ? -1 : 1))))
   }
 
-  #release(table: Map<string, readonly string[]>, owner: string): void {
+  #give(owner: string, addresses: readonly string[]): void {
+    this.#given.set(owner, addresses)
+    for (const address of addresses) this.#owners.set(address, owner)
+  }
+
+  #take(table: Map<string, readonly string[]>, owner: string): void {
     for (const address of table.get(owner) ?? []) if (this.#owners.get(address) === owner) this.#owners.delete(address)
-    table.delete(owner)
+    if (table.delete(owner) && table === this.#given) this.#changed = true
   }
 
-  #fits(kind: keyof AddressRanges, address: string): boolean {
+  #fits(kind: AddressKind, address: string): boolean {
     const value = parseAddress(address)
     return this.#ranges[kind].some(
       (range) => range.family === familyOf(address) && value >= range.first && value < range.first + range.size,
@@ -150,14 +161,13 @@ export class AddressAllocator {
 
   #probe(range: Range, owner: string): string {
     const hash = createHash('sha256').update(owner).digest().readBigUInt64BE()
-    for (let step = 0n; step < range.size && step < 1_000_000n; step += 1n) {
+    for (let step = 0n; step < range.size && step < MAX_PROBES; step += 1n) {
       const address = formatAddress(range.first + ((hash + step) % range.size), range.family)
       if (!this.#owners.has(address)) return address
     }
-    throw new Error(`no free address for ${owner}: its range is used up. Give the Mesh a larger one.`)
-  }
-
-  #save(): void {
-    this.#store?.save(Object.fromEntries([...this.#given].toSorted(([a], [b]) => (a < b ? -1 : 1))))
+    throw new Error(`no free address for ${owner.replace('/', ' ')}: its range is used up. Give the Mesh a larger one.`)
   }
 }
+
+/** Far more than there are objects: a search that takes longer has found a full range. */
+const MAX_PROBES = 1_000_000n

@@ -100,10 +100,18 @@ export const proxyFiles = (directory: string): ProxyFiles => ({
   bundleSds: join(directory, 'bundle.yaml'),
 })
 
-/** Replaces a file by renaming, which is what Envoy's `watched_directory` notices; never readable by others. */
-export async function replaceFile(path: string, text: string): Promise<void> {
+/**
+ * Replaces a file by renaming, which is what Envoy's `watched_directory` notices; never readable by others. `handOver` gives
+ * it to its reader before that.
+ */
+export async function replaceFile(
+  path: string,
+  text: string,
+  handOver?: (path: string) => Promise<void>,
+): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   await writeFile(`${path}.new`, text, { mode: 0o600 })
+  await handOver?.(`${path}.new`)
   await rename(`${path}.new`, path)
 }
 

@@ -9,6 +9,7 @@ import type { EnvoyProcess } from './envoy-process.ts'
 import { WorkloadUnit } from './workload-unit.ts'
 import type { XdsAddress } from './bootstrap.ts'
 
+/** What the runner needs to know of a workload: the model's, and how to start it. */
 export interface RunnableWorkload {
   readonly namespace: string
   readonly name: string
@@ -16,7 +17,8 @@ export interface RunnableWorkload {
   readonly addresses: readonly string[]
   readonly locality: { readonly region: string; readonly zone: string; readonly subZone: string }
   readonly ports: readonly { readonly name: string; readonly port: number }[]
-  readonly upstreams: readonly { readonly service: string; readonly localPort: number }[]
+  /** `service` is `namespace/name`. */
+  readonly upstreams: readonly { readonly service: string; readonly servicePort: number; readonly localPort: number }[]
   /** Without it the workload has a place and a proxy, and whoever asks the runner for its place may run something there. */
   readonly run?: {
     readonly command: readonly string[]

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { type ProxyFiles, proxyFiles, replaceFile, writeProxyFiles } from './bootstrap.ts'
+import { splitKey } from '../mesh/model.ts'
 import { EnvoyProcess } from './envoy-process.ts'
 import type { Place } from './isolation/isolation.ts'
 import { ProcessGroup } from './processes.ts'
@@ -30,7 +31,10 @@ type Event = RunnerEvent extends infer E ? (E extends { workload: string } ? Omi
 /** `my-api.shop` becomes MY_API_SHOP. */
 const variable = (name: string): string => name.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')
 
-/** HOST, PORT and PORT_NAME of an application, and UPSTREAM_NAME where it must name what it dials. */
+/**
+ * What tells an application where it is: HOST, PORT (of the first port), PORT_NAME, and without interception where to dial,
+ * UPSTREAM_SERVICE (or UPSTREAM_SERVICE_NAMESPACE for one elsewhere) and the same with `_PORT`, each as `host:port`.
+ */
 export function appEnvironment(workload: RunnableWorkload, place: Place, intercepts: boolean): Record<string, string> {
   const env: Record<string, string> = {
     HOST: place.host,
@@ -41,8 +45,11 @@ export function appEnvironment(workload: RunnableWorkload, place: Place, interce
   if (first !== undefined) env['PORT'] = String(first.port)
   for (const port of workload.ports) if (port.name !== '') env[`PORT_${variable(port.name)}`] = String(port.port)
   if (intercepts) return env
-  for (const upstream of workload.upstreams) {
-    env[`UPSTREAM_${variable(upstream.service)}`] = `${place.host}:${upstream.localPort}`
+  for (const { service, servicePort, localPort } of workload.upstreams) {
+    const { namespace, name } = splitKey(service)
+    const known = variable(namespace === workload.namespace ? name : `${name}.${namespace}`)
+    env[`UPSTREAM_${known}`] ??= `${place.host}:${localPort}`
+    env[`UPSTREAM_${known}_${servicePort}`] = `${place.host}:${localPort}`
   }
   return env
 }
@@ -112,9 +119,8 @@ export class WorkloadUnit {
   }
 
   async setBundle(bundle: string): Promise<void> {
-    if (this.#running === undefined) return
-    await replaceFile(this.#running.files.bundle, bundle)
-    await this.#running.place.handOver(this.#directory)
+    const running = this.#running
+    if (running !== undefined) await replaceFile(running.files.bundle, bundle, running.place.handOver)
   }
 
   async #work(): Promise<void> {

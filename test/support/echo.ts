@@ -44,6 +44,8 @@ export type Received =
       readonly metadata: Record<string, string>
     }
   | { readonly kind: 'tcp'; readonly instance: string; readonly port: number; readonly peer: string }
+  /** All ports are open; the first line. */
+  | { readonly kind: 'ready' }
 
 const instance = process.env['INSTANCE'] ?? process.env['WORKLOAD_NAME'] ?? 'echo'
 const host = process.env['HOST'] ?? '127.0.0.1'
@@ -237,4 +239,5 @@ for (const argument of process.argv.slice(2)) {
   const [kind = '', port = ''] = argument.split(':')
   await (kind === 'grpc' ? grpcServer(Number(port)) : listen(kind, Number(port)))
 }
+print({ kind: 'ready' })
 process.on('SIGTERM', () => process.exit(0))

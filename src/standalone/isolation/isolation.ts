@@ -27,8 +27,8 @@ export interface Place extends AsyncDisposable {
   readonly probeHost: string
   /** How to start a program here; `argv[0]` is looked up on PATH or is a path. */
   command(role: Role, argv: readonly string[]): Command
-  /** Gives the proxy's files to the proxy's user. */
-  handOver(directory: string): Promise<void>
+  /** Gives a file, or a folder with all in it, to the proxy's user. */
+  readonly handOver: (path: string) => Promise<void>
 }
 
 /** Something that workloads resolve by name: a Service, or, without a namespace, a name as it is. */

@@ -4,7 +4,7 @@
  * these namespaces is touched. All are named after this process, so that the next run can remove what a killed one left.
  */
 import { existsSync } from 'node:fs'
-import { chown, readdir, writeFile } from 'node:fs/promises'
+import { chown, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   INBOUND_SOURCE,
@@ -122,8 +122,9 @@ async function intercept(namespace: string, options: InterceptionOptions | undef
 }
 
 async function giveTo(path: string, owner: number): Promise<void> {
-  for (const entry of await readdir(path, { recursive: true })) await chown(join(path, entry), owner, owner)
   await chown(path, owner, owner)
+  if (!(await stat(path)).isDirectory()) return
+  for (const entry of await readdir(path, { recursive: true })) await chown(join(path, entry), owner, owner)
 }
 
 export class NetnsIsolation implements Isolation {
