@@ -24,6 +24,8 @@ export interface Kind<T extends AnyObject = AnyObject> {
   readonly ours: boolean
   /** True where only some fields are typed (Kubernetes' own kinds): other fields pass without a warning. */
   readonly partial: boolean
+  /** Where conditions stand: on the object (`Object`), for each ancestor of a policy, or each parent of a route. */
+  readonly statusShape: 'Object' | 'Ancestors' | 'Parents' | 'None'
   /** Condition types that Heddle reports on objects of this kind. */
   readonly statusConditions: readonly string[]
   /** Columns of `kubectl get`, for our own kinds. */
@@ -52,6 +54,7 @@ export function defineKind<T extends AnyObject>(
     scope: 'Namespaced',
     ours: false,
     partial: false,
+    statusShape: 'None',
     statusConditions: [],
     printerColumns: [],
     shortNames: [],

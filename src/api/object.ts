@@ -5,19 +5,16 @@
 import { z } from 'zod'
 import { dnsLabel, dnsSubdomain } from './text.ts'
 
-const labelValue = z
+export const labelValue = z
   .string()
   .max(63)
   .regex(/^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$/, 'a label value: at most 63 letters, digits, "-", "_" and "."')
 
-const labelKey = z
-  .string()
-  .min(1)
-  .max(317)
-  .regex(
-    /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/,
-    'a label key such as app or example.com/app',
-  )
+/** `name` or `prefix/name`. */
+export const labelKeyPattern =
+  /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/
+
+const labelKey = z.string().regex(labelKeyPattern, 'a label key such as app or example.com/app')
 
 /** Labels of an object, or those a selector asks for. */
 export const labels = z.record(labelKey, labelValue)

@@ -31,8 +31,15 @@ export function withRules<S extends z.ZodType>(schema: S, ...rules: readonly Rul
     ruled = ruled.refine(holds, { message, params: asSentence, ...(path && { path: [...path] }) })
   }
   const added: CelRule[] = rules.flatMap(({ cel, message }) => (cel === undefined ? [] : [{ rule: cel, message }]))
-  if (added.length === 0) return ruled
-  return ruled.meta({ 'x-kubernetes-validations': [...celRulesOf(schema), ...added] })
+  return ruled.meta({
+    rules: [...sentencesOf(schema), ...rules.map(({ message }) => message)],
+    ...(added.length > 0 && { 'x-kubernetes-validations': [...celRulesOf(schema), ...added] }),
+  })
+}
+
+/** All rules of a schema as sentences, for the reference pages. */
+export function sentencesOf(schema: z.ZodType): readonly string[] {
+  return z.array(z.string()).parse(schema.meta()?.['rules'] ?? [])
 }
 
 /** The CEL rules in a schema's metadata. */
@@ -57,6 +64,21 @@ export function uniqueBy<S extends z.ZodArray>(schema: S, ...keys: readonly stri
     'x-kubernetes-list-type': 'map',
     'x-kubernetes-list-map-keys': [...keys],
   })
+}
+
+/** A map with at most so many entries, whose keys the API server checks too (a CRD cannot bound them otherwise). */
+export function boundedMap<S extends z.ZodRecord>(schema: S, most: number, keys: RegExp): S {
+  const cel = `self.all(key, key.matches(r'${keys.source.replaceAll(String.raw`\/`, '/')}'))`
+  const few = {
+    holds: (map: z.output<S>) => Object.keys(map).length <= most,
+    message: `at most ${most} entries are allowed`,
+  }
+  const named = {
+    holds: (map: z.output<S>) => Object.keys(map).every((key) => keys.test(key)),
+    message: `names must match ${keys.source}`,
+    cel,
+  }
+  return withRules(schema, few, named).meta({ maxProperties: most })
 }
 
 function withoutRepetition<S extends z.ZodArray>(schema: S, keyOf: (item: unknown) => unknown, message: string): S {

@@ -94,6 +94,7 @@ export const grpcRouteKind = defineKind<GRPCRoute>({
   group: gatewayGroup,
   kind: 'GRPCRoute',
   plural: 'grpcroutes',
+  statusShape: 'Parents',
   statusConditions: ['Accepted', 'ResolvedRefs', 'Programmed'],
   schemas: { v1: schema },
   description: 'Routes gRPC calls to a Service by service, method and header.',

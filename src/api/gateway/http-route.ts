@@ -177,6 +177,7 @@ export const httpRouteKind = defineKind<HTTPRoute>({
   group: gatewayGroup,
   kind: 'HTTPRoute',
   plural: 'httproutes',
+  statusShape: 'Parents',
   statusConditions: ['Accepted', 'ResolvedRefs', 'Programmed'],
   schemas: { v1: schema, v1beta1: schema },
   description: 'Routes HTTP requests to a Service by path, header, query and method.',

@@ -28,6 +28,7 @@ export const tcpRouteKind = defineKind<TCPRoute>({
   group: gatewayGroup,
   kind: 'TCPRoute',
   plural: 'tcproutes',
+  statusShape: 'Parents',
   statusConditions: ['Accepted', 'ResolvedRefs', 'Programmed'],
   schemas: { v1, v1alpha2: version(16) },
   description: 'Routes TCP connections to a Service by weight.',

@@ -46,6 +46,7 @@ export const tlsRouteKind = defineKind<TLSRoute>({
   group: gatewayGroup,
   kind: 'TLSRoute',
   plural: 'tlsroutes',
+  statusShape: 'Parents',
   statusConditions: ['Accepted', 'ResolvedRefs', 'Programmed'],
   schemas: { v1: strict, v1alpha3: strict, v1alpha2: lax },
   description: 'Routes TLS connections to a Service by SNI, without ending TLS.',

@@ -215,6 +215,7 @@ export const authorizationPolicyKind = defineKind<AuthorizationPolicy>({
   kind: 'AuthorizationPolicy',
   plural: 'authorizationpolicies',
   ours: true,
+  statusShape: 'Ancestors',
   statusConditions: ['Accepted', 'Programmed'],
   printerColumns: [
     { name: 'Action', type: 'string', jsonPath: '.spec.action' },

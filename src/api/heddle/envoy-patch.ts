@@ -44,7 +44,7 @@ const operation = withRules(
     holds: ({ op, value }) => ['add', 'replace', 'test'].includes(op) === (value !== undefined),
     message: 'value goes with add, replace and test, and only with these',
     path: ['value'],
-    cel: "(self.op in ['add', 'replace', 'test']) == has(self.value)",
+    // No CEL: it does not see a field of unknown type. The admission webhook and the catalog refuse it.
   },
 )
 
@@ -76,6 +76,7 @@ export const envoyPatchKind = defineKind<EnvoyPatch>({
   kind: 'EnvoyPatch',
   plural: 'envoypatches',
   ours: true,
+  statusShape: 'Ancestors',
   statusConditions: ['Accepted', 'Programmed'],
   schemas: { [heddleVersion]: schema },
   description:

@@ -155,6 +155,7 @@ export const externalServiceKind = defineKind<ExternalService>({
   kind: 'ExternalService',
   plural: 'externalservices',
   ours: true,
+  statusShape: 'Object',
   statusConditions: ['Accepted', 'ResolvedRefs', 'Programmed'],
   printerColumns: [
     { name: 'Hosts', type: 'string', jsonPath: '.spec.hosts' },

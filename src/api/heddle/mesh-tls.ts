@@ -42,6 +42,7 @@ export const meshTlsKind = defineKind<MeshTLS>({
   kind: 'MeshTLS',
   plural: 'meshtlses',
   ours: true,
+  statusShape: 'Ancestors',
   statusConditions: ['Accepted', 'Programmed'],
   printerColumns: [{ name: 'Mode', type: 'string', jsonPath: '.spec.mode' }],
   schemas: { [heddleVersion]: schema },

@@ -4,12 +4,18 @@ import { heddleGroup, heddleVersion, meshName } from '../constants.ts'
 import { duration, durationMs } from '../duration.ts'
 import { defineKind } from '../kind.ts'
 import { typeFields } from '../object.ts'
-import { uniqueItems, withRules } from '../rules.ts'
-import { cidr, dnsLabel, headerName, percentage, portNumber } from '../text.ts'
+import { boundedMap, uniqueItems, withRules } from '../rules.ts'
+import { cidr, headerName, percentage, portNumber } from '../text.ts'
 import { tlsMode } from './mesh-tls.ts'
 import { trafficStanzas } from './traffic/stanzas.ts'
 
 export const discoveryMode = z.enum(['OnDemand', 'Eager'])
+
+const namespaceOrAll = z
+  .string()
+  .min(1)
+  .max(63)
+  .regex(/^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$/, 'the name of a namespace, or "*" for all')
 
 const collector = z.object({
   host: z.string().min(1).max(253).describe('Name or address of the collector.'),
@@ -25,8 +31,7 @@ const format = withRules(
       .max(4096)
       .optional()
       .describe("Entry as text with Envoy's command operators; a common format by default."),
-    json: z
-      .record(z.string().max(256), z.string().max(1024))
+    json: boundedMap(z.record(z.string(), z.string().max(1024)), 64, /^[^{}]{1,256}$/)
       .optional()
       .describe("Fields of an entry, values with Envoy's command operators."),
   }),
@@ -198,7 +203,7 @@ const spec = z.object({
   tracing: tracing.optional().describe('Tracing; none by default.'),
   envoyPatch: z
     .object({
-      allowedNamespaces: uniqueItems(z.array(z.union([dnsLabel, z.literal('*')])).max(256))
+      allowedNamespaces: uniqueItems(z.array(namespaceOrAll).max(256))
         .default([])
         .describe('Namespaces whose EnvoyPatch objects count; `*` for all.'),
     })
@@ -236,6 +241,7 @@ export const meshKind = defineKind<Mesh>({
   plural: 'meshes',
   scope: 'Cluster',
   ours: true,
+  statusShape: 'Object',
   statusConditions: ['Accepted', 'Programmed'],
   printerColumns: [
     { name: 'Trust domain', type: 'string', jsonPath: '.spec.trustDomain' },

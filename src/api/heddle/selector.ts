@@ -4,8 +4,8 @@
  */
 import { z } from 'zod'
 import { gatewayGroup, heddleGroup } from '../constants.ts'
-import { labels } from '../object.ts'
-import { withRules } from '../rules.ts'
+import { labelKeyPattern, labelValue } from '../object.ts'
+import { boundedMap, withRules } from '../rules.ts'
 import { apiGroup, dnsSubdomain, objectName } from '../text.ts'
 
 const groupOf: Readonly<Record<string, string>> = {
@@ -86,7 +86,9 @@ const expression = withRules(
 
 /** A label selector as Kubernetes has it; an empty one selects everything. */
 export const labelSelector = z.object({
-  matchLabels: labels.optional().describe('Labels that must all be there with these values.'),
+  matchLabels: boundedMap(z.record(z.string(), labelValue), 64, labelKeyPattern)
+    .optional()
+    .describe('Labels that must all be there with these values.'),
   matchExpressions: z.array(expression).max(32).optional().describe('Conditions that must all hold.'),
 })
 

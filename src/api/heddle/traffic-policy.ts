@@ -15,6 +15,7 @@ export const trafficPolicyKind = defineKind<TrafficPolicy>({
   kind: 'TrafficPolicy',
   plural: 'trafficpolicies',
   ours: true,
+  statusShape: 'Ancestors',
   statusConditions: ['Accepted', 'Programmed'],
   schemas: { [heddleVersion]: schema },
   description:

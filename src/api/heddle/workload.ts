@@ -105,6 +105,7 @@ export const workloadKind = defineKind<Workload>({
   plural: 'workloads',
   ours: true,
   shortNames: ['wl'],
+  statusShape: 'Object',
   statusConditions: ['Accepted', 'Programmed'],
   printerColumns: [
     { name: 'Service account', type: 'string', jsonPath: '.spec.serviceAccount' },
