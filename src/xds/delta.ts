@@ -1,0 +1,134 @@
+// The incremental variant: responses hold what changed and what is gone, requests subscribe, unsubscribe and answer by nonce.
+// See "Incremental xDS" of Envoy's xDS protocol page.
+import { decodeDeltaRequest, type DeltaRequest, encodeDeltaResponse } from '../proto/frame.ts'
+import { available, type Entry, GONE, isPending, NOTHING, type TypeState } from './entry.ts'
+import { type Item, Session, SessionError, type SessionOptions } from './session.ts'
+import type { Resource } from './source.ts'
+import { typeOfUrl } from './types.ts'
+
+const WILDCARD = '*'
+
+/** Responses of one type that a client may leave unanswered before it is sent no more of that type. */
+const MOST_UNANSWERED = 32
+
+/** A response is closed when it holds this much. */
+const RESPONSE_BYTES = 256 * 1024
+
+interface Flight {
+  readonly type: TypeState
+  readonly items: readonly Item[]
+}
+
+export class DeltaSession<Client> extends Session<Client> {
+  readonly #flights = new Map<string, Flight>()
+
+  constructor(options: SessionOptions<Client>) {
+    super(options, () => true)
+  }
+
+  receive(message: Uint8Array): void {
+    const request = decode(message)
+    const name = typeOfUrl(request.typeUrl)
+    if (name === undefined) throw new SessionError('malformed', 'type_url is not of type.googleapis.com')
+    if (request.nonce !== '') this.#answered(request)
+    const type = this.subscriptions.type(name)
+    this.#subscribed(type, request)
+    this.checkBounds()
+    this.wake()
+  }
+
+  protected send(type: TypeState, entries: readonly Entry[]): boolean {
+    let sent = false
+    let together: Entry[] = []
+    let bytes = 0
+    const close = (): void => {
+      if (together.length === 0) return
+      this.#respond(type, together)
+      sent = true
+      together = []
+      bytes = 0
+    }
+    for (const entry of entries) {
+      if (type.unanswered >= MOST_UNANSWERED || !this.hasRoom) break
+      if (!isPending(entry) || !this.mayGo(entry)) continue
+      const resource = available(entry)
+      if (entry.alone !== undefined && entry.alone === (resource?.version ?? GONE)) {
+        this.#respond(type, [entry])
+        sent = true
+        continue
+      }
+      entry.alone = undefined
+      together.push(entry)
+      bytes += resource?.bytes.length ?? 0
+      if (bytes >= RESPONSE_BYTES) close()
+    }
+    close()
+    return sent
+  }
+
+  protected greet(type: TypeState): void {
+    this.#respond(type, [])
+  }
+
+  #respond(type: TypeState, entries: readonly Entry[]): void {
+    const items: Item[] = []
+    const resources: Resource[] = []
+    const removed: string[] = []
+    for (const entry of entries) {
+      const resource = available(entry)
+      if (resource === undefined) removed.push(entry.name)
+      else resources.push(resource)
+      items.push({ entry, version: resource?.version ?? GONE, requires: resource?.requires ?? NOTHING })
+    }
+    const nonce = this.nextNonce()
+    this.#flights.set(nonce, { type, items })
+    this.respond(type, items, encodeDeltaResponse({ typeUrl: type.url, nonce, resources, removed }))
+  }
+
+  #answered(request: DeltaRequest): void {
+    const flight = this.#flights.get(request.nonce)
+    if (flight === undefined) return
+    this.#flights.delete(request.nonce)
+    const { type, items } = flight
+    if (request.error === undefined) {
+      this.accept(type, items)
+      return
+    }
+    // what was refused in company is tried again one by one: a virtual host takes the good ones of its response with it
+    if (items.length > 1) for (const { entry, version } of items) entry.alone = version
+    this.refuse(type, items, items, request.error.message)
+  }
+
+  #subscribed(type: TypeState, request: DeltaRequest): void {
+    const { subscribe, unsubscribe, initialVersions } = request
+    const opening = !type.asked
+    type.asked = true
+    if (opening) for (const [name, version] of initialVersions) this.subscriptions.bring(type, name, version)
+    // never having named anything means everything
+    if (subscribe.includes(WILDCARD) || (opening && subscribe.length === 0 && unsubscribe.length === 0)) {
+      type.greeting ||= !type.wildcard && initialVersions.size === 0
+      this.subscriptions.setWildcard(type, true)
+    }
+    for (const name of unsubscribe) {
+      if (name === WILDCARD) this.subscriptions.setWildcard(type, false)
+      else this.subscriptions.unsubscribe(type, name)
+    }
+    for (const name of subscribe) {
+      if (name === WILDCARD) continue
+      const has = opening && initialVersions.has(name) && type.owed?.has(name) !== true
+      this.subscriptions.subscribe(type, name, has)
+    }
+    type.owed = undefined
+  }
+}
+
+function decode(message: Uint8Array): DeltaRequest {
+  try {
+    return decodeDeltaRequest(message)
+  } catch (error) {
+    throw new SessionError(
+      'malformed',
+      `not a DeltaDiscoveryRequest: ${error instanceof Error ? error.message : 'unreadable'}`,
+    )
+  }
+}

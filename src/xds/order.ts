@@ -1,0 +1,121 @@
+// In which order a stream is sent what is pending, and what has to wait for the client to acknowledge something else first.
+//
+// Make before break: what is required goes first, by need and then by type; removals go last. A first answer goes in one burst.
+// An update of what the client already uses waits until what it newly requires was taken, for routes are not warmed.
+import { available, type Entry, expectedVersion, isWanted, type TypeState } from './entry.ts'
+import type { Resource, ResourceRef } from './source.ts'
+import type { Subscriptions } from './subscriptions.ts'
+
+/** The longest that anything waits for what it requires: a client that never answers must not be stuck for ever. */
+export const LONGEST_WAIT_MS = 5_000
+
+/** Entries of one type that may go out together. */
+export interface Batch {
+  readonly type: TypeState
+  readonly entries: Entry[]
+}
+
+type Requirements = Pick<Subscriptions<unknown>, 'find' | 'types'>
+
+/** Whether the client has, or has been sent, all that this entry's content requires. */
+export function isReady(entry: Entry, requirements: Requirements): boolean {
+  const resource = available(entry)
+  if (resource === undefined) return true
+  // an answer, or a version that the client has already and is due to get again
+  const answer = entry.first || resource.version === entry.version
+  for (const ref of resource.requires) {
+    if (!isMet(ref, entry, answer, requirements)) return false
+  }
+  return true
+}
+
+function isMet(ref: ResourceRef, of: Entry, answer: boolean, requirements: Requirements): boolean {
+  const type = requirements.types.get(ref.type)
+  // a client that comes back asks for one type after the other
+  if (type === undefined || !type.asked) return answer || of.version === undefined
+  const required = type.entries.get(ref.name)
+  // what cannot be sent, does not exist, or was refused holds nothing back
+  if (required === undefined || required === of || !isWanted(required)) return true
+  const resource = required.watch?.value
+  if (resource === undefined || resource.version === required.refused?.version) return true
+  return required.version !== undefined || (answer && expectedVersion(required) !== undefined)
+}
+
+/** What follows each new version of this entry. */
+export function followers(entry: Entry, resource: Resource): readonly ResourceRef[] {
+  if (resource.followedBy !== undefined) return resource.followedBy
+  const type = entry.type.traits.followedBy
+  return type === undefined ? [] : [{ type, name: entry.name }]
+}
+
+/** All that is pending, in order. Whether an entry is ready is for the moment of sending to say. */
+export function plan(requirements: Requirements): readonly Batch[] {
+  const types = [...requirements.types.values()].filter((type) => type.pending.size > 0)
+  if (types.length === 0) return []
+  const steps = new Steps(requirements)
+  const batches = new Map<number, Batch>()
+  const put = (key: number, entry: Entry): void => {
+    const batch = batches.get(key)
+    if (batch === undefined) batches.set(key, { type: entry.type, entries: [entry] })
+    else batch.entries.push(entry)
+  }
+  const removed: Entry[] = []
+  types.sort((a, b) => a.traits.rank - b.traits.rank)
+  types.forEach((type, place) => {
+    for (const entry of type.pending) {
+      if (available(entry) === undefined && expectedVersion(entry) !== undefined) removed.push(entry)
+      else put(steps.of(entry) * types.length + place, entry)
+    }
+  })
+  const upserts = [...batches.keys()].toSorted((a, b) => a - b)
+  const ordered = upserts.flatMap((key) => batches.get(key) ?? [])
+  // what requires goes before what it requires
+  for (const type of types.toReversed()) {
+    const entries = removed.filter((entry) => entry.type === type)
+    if (entries.length > 0) ordered.push({ type, entries })
+  }
+  return ordered
+}
+
+/** How many times the sequence of types must be gone through before an entry may go. */
+class Steps {
+  readonly #requirements: Requirements
+  readonly #known = new Map<Entry, number>()
+
+  constructor(requirements: Requirements) {
+    this.#requirements = requirements
+    for (const type of requirements.types.values()) {
+      if (type.traits.followedBy === undefined) continue
+      for (const entry of type.pending) this.#precede(entry)
+    }
+  }
+
+  of(entry: Entry): number {
+    const known = this.#known.get(entry)
+    if (known !== undefined) return known
+    const requires = available(entry)?.requires
+    if (requires === undefined || requires.length === 0) return 0
+    this.#known.set(entry, 0) // ends a circle
+    let step = 0
+    for (const ref of requires) {
+      const required = this.#requirements.find(ref)
+      if (required === undefined || !required.type.pending.has(required)) continue
+      const later = required.type !== entry.type && required.type.traits.rank >= entry.type.traits.rank ? 1 : 0
+      step = Math.max(step, this.of(required) + later)
+    }
+    this.#known.set(entry, step)
+    return step
+  }
+
+  /** What follows a resource goes in the same step or later. */
+  #precede(entry: Entry): void {
+    const resource = available(entry)
+    if (resource === undefined) return
+    const step = this.of(entry)
+    if (step === 0) return
+    for (const ref of followers(entry, resource)) {
+      const follower = this.#requirements.find(ref)
+      if (follower !== undefined) this.#known.set(follower, Math.max(step, this.#known.get(follower) ?? 0))
+    }
+  }
+}

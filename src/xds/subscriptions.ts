@@ -1,0 +1,243 @@
+// What one stream is subscribed to and why, what that requires in turn, and which entries are to be sent because of it.
+//
+// Changes only mark entries; `settle` looks at what was marked, so a burst of changes costs one look at each entry.
+import { available, createTypeState, Entry, isIdle, isPending, isWanted, NOTHING, type TypeState } from './entry.ts'
+import type { ResourceRef, ResourceSource, TypeName } from './source.ts'
+import type { TypeTraits } from './types.ts'
+
+export interface SubscriptionsOptions<Client> {
+  readonly source: ResourceSource<Client>
+  readonly client: Client
+  /** Whether a client of this protocol variant can be told that a resource of such a type is gone. */
+  readonly removable: (traits: TypeTraits) => boolean
+  /** Something of the source has changed; `settle` should run soon. */
+  readonly changed: () => void
+}
+
+export class Subscriptions<Client> implements Disposable {
+  readonly types = new Map<TypeName, TypeState>()
+  /** Names that the client asked for by itself, of all types. */
+  explicitCount = 0
+  readonly #source: ResourceSource<Client>
+  readonly #client: Client
+  readonly #removable: (traits: TypeTraits) => boolean
+  readonly #changed: () => void
+  readonly #touched = new Set<Entry>()
+  readonly #relisted = new Set<TypeState>()
+
+  constructor(options: SubscriptionsOptions<Client>) {
+    this.#source = options.source
+    this.#client = options.client
+    this.#removable = options.removable
+    this.#changed = options.changed
+  }
+
+  type(name: TypeName): TypeState {
+    let type = this.types.get(name)
+    if (type === undefined) {
+      type = createTypeState(name, this.#removable)
+      this.types.set(name, type)
+    }
+    return type
+  }
+
+  find(ref: ResourceRef): Entry | undefined {
+    return this.types.get(ref.type)?.entries.get(ref.name)
+  }
+
+  /** The client asks for a name. `has`: it told that it has the version that it holds here, so no answer is due. */
+  subscribe(type: TypeState, name: string, has: boolean): void {
+    const entry = this.#entry(type, name)
+    const again = entry.explicit
+    if (!again) {
+      entry.explicit = true
+      entry.brought = false
+      this.explicitCount++
+    }
+    if (!has) {
+      entry.due = true
+      entry.first = entry.version === undefined
+      // who asks anew may take it now, and waits in any case
+      entry.refused = undefined
+    }
+    this.#attend(entry)
+    this.touch(entry)
+    if (!again) this.#source.asked(this.#client, type.name, name, entry.watch?.value !== undefined)
+  }
+
+  unsubscribe(type: TypeState, name: string): void {
+    const entry = type.entries.get(name)
+    if (entry === undefined || !entry.explicit) return
+    entry.explicit = false
+    this.explicitCount--
+    // a client with a wildcard cannot know whether the wildcard gives it the name too, and waits to be told
+    entry.due = type.wildcard && isWanted(entry)
+    this.touch(entry)
+    this.#source.released(this.#client, type.name, name)
+  }
+
+  setWildcard(type: TypeState, wildcard: boolean): void {
+    if (type.wildcard === wildcard) return
+    type.wildcard = wildcard
+    if (wildcard) {
+      type.names = this.#source.watchNames(this.#client, type.name, () => {
+        this.#relisted.add(type)
+        this.#changed()
+      })
+      this.#relist(type, true)
+    } else {
+      type.names?.[Symbol.dispose]()
+      type.names = undefined
+      for (const entry of type.entries.values()) {
+        entry.listed = false
+        entry.brought = false
+      }
+    }
+    // what other resources require of this type is wanted from now on, or no longer
+    for (const entry of type.entries.values()) this.touch(entry)
+  }
+
+  /** A client that comes back tells what it has. To be told before anything else of this type. */
+  bring(type: TypeState, name: string, version: string): void {
+    const entry = this.#entry(type, name)
+    entry.version = version
+    entry.brought = !entry.explicit && !entry.listed && entry.requiredBy === 0
+    this.touch(entry)
+  }
+
+  touch(entry: Entry): void {
+    this.#touched.add(entry)
+  }
+
+  /** Brings watches, requirements and what is to be sent in line with everything that was marked. */
+  settle(): void {
+    for (const type of this.#relisted) this.#relist(type, false)
+    this.#relisted.clear()
+    // looking at one may mark others, which a Set visits too
+    for (const entry of this.#touched) {
+      this.#touched.delete(entry)
+      this.#attend(entry)
+      this.#pin(entry)
+      const { type } = entry
+      if (isPending(entry)) {
+        type.pending.add(entry)
+        continue
+      }
+      type.pending.delete(entry)
+      entry.waitsSince = 0
+      if (isIdle(entry)) type.entries.delete(entry.name)
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const type of this.types.values()) {
+      type.names?.[Symbol.dispose]()
+      for (const entry of type.entries.values()) entry.watch?.[Symbol.dispose]()
+    }
+    this.types.clear()
+    this.#touched.clear()
+    this.#relisted.clear()
+  }
+
+  #entry(type: TypeState, name: string): Entry {
+    let entry = type.entries.get(name)
+    if (entry === undefined) {
+      entry = new Entry(type, name)
+      type.entries.set(name, entry)
+    }
+    return entry
+  }
+
+  #relist(type: TypeState, first: boolean): void {
+    if (type.names === undefined) return
+    const names = new Set(type.names.value)
+    for (const entry of type.entries.values()) {
+      if (!entry.listed || names.has(entry.name)) continue
+      entry.listed = false
+      this.touch(entry)
+    }
+    for (const name of names) {
+      const entry = this.#entry(type, name)
+      if (entry.listed) continue
+      entry.listed = true
+      entry.brought = false
+      if (first && entry.version === undefined) entry.first = true
+      this.touch(entry)
+    }
+  }
+
+  /** Watches what is wanted and nothing else. */
+  #attend(entry: Entry): void {
+    const wanted = isWanted(entry)
+    if (wanted === (entry.watch !== undefined)) return
+    if (!wanted) {
+      entry.watch?.[Symbol.dispose]()
+      entry.watch = undefined
+      entry.due = false
+      entry.first = false
+      entry.alone = undefined
+      if (!entry.type.wildcard) {
+        // the client drops by itself what it gave up
+        entry.version = undefined
+        entry.requires = NOTHING
+        entry.refused = undefined
+      }
+      return
+    }
+    entry.watch = this.#source.watch(this.#client, entry.type.name, entry.name, () => {
+      this.touch(entry)
+      this.#changed()
+    })
+    const resource = entry.watch.value
+    // only now is it known what a version requires that the client brought
+    if (resource !== undefined && resource.version === entry.version) entry.requires = resource.requires
+  }
+
+  #pin(entry: Entry): void {
+    const resource = available(entry)
+    const next = resource === undefined || resource.version === entry.refused?.version ? NOTHING : resource.requires
+    // while something is on its way, nobody knows which version the client goes by
+    const pins = union(entry.inFlight > 0 ? entry.pins : entry.requires, next)
+    const before = entry.pins
+    if (entry.first) for (const ref of next) this.#hurry(ref)
+    if (pins === before) return
+    entry.pins = pins
+    for (const ref of without(pins, before)) {
+      const required = this.#entry(this.type(ref.type), ref.name)
+      required.requiredBy++
+      required.brought = false
+      if (entry.first && required.version === undefined) required.first = true
+      this.touch(required)
+    }
+    for (const ref of without(before, pins)) {
+      const required = this.find(ref)
+      if (required === undefined) continue
+      required.requiredBy--
+      this.touch(required)
+    }
+  }
+
+  /** What an answer requires is part of the answer. */
+  #hurry(ref: ResourceRef): void {
+    const required = this.find(ref)
+    if (required === undefined || required.first || required.version !== undefined) return
+    required.first = true
+    this.touch(required)
+  }
+}
+
+const keyOf = (ref: ResourceRef): string => `${ref.type} ${ref.name}`
+
+/** `a` itself where `b` adds nothing. */
+function union(a: readonly ResourceRef[], b: readonly ResourceRef[]): readonly ResourceRef[] {
+  if (a === b || b.length === 0) return a
+  if (a.length === 0) return b
+  const added = without(b, a)
+  return added.length === 0 ? a : [...a, ...added]
+}
+
+function without(a: readonly ResourceRef[], b: readonly ResourceRef[]): readonly ResourceRef[] {
+  if (a.length === 0 || b.length === 0) return a
+  const known = new Set(b.map(keyOf))
+  return a.filter((ref) => !known.has(keyOf(ref)))
+}
