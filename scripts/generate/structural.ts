@@ -87,7 +87,6 @@ function node(given: Json, path: string): Structural {
   else if (format === 'date-time') made['format'] = format
 
   const [minimum, maximum] = [take('minimum'), take('maximum')]
-  const within = (limit: unknown): limit is number => typeof limit === 'number' && Math.abs(limit) < Number.MAX_SAFE_INTEGER
   if (within(minimum) && minimum !== int32.min) made['minimum'] = minimum
   if (within(maximum) && (type !== 'integer' || maximum !== int32.max)) made['maximum'] = maximum
   if (type === 'integer') made['format'] = within(maximum) && maximum <= int32.max ? 'int32' : 'int64'
@@ -130,10 +129,17 @@ export function withDefaults(schema: Structural, value: unknown): unknown {
 /** CEL's cost estimate multiplies sizes: whatever has none counts as megabytes. */
 function bounded(made: Structural, path: string): Structural {
   const scalar = made.enum !== undefined || path === 'root.apiVersion' || path === 'root.kind'
-  if (made.type === 'string' && made.maxLength === undefined && !scalar) throw new Error(`${path}: a string without bound`)
+  if (made.type === 'string' && made.maxLength === undefined && !scalar)
+    throw new Error(`${path}: a string without bound`)
   if (made.type === 'array' && made.maxItems === undefined) throw new Error(`${path}: a list without bound`)
-  if (made.additionalProperties !== undefined && made.maxProperties === undefined) throw new Error(`${path}: a map without bound`)
+  if (made.additionalProperties !== undefined && made.maxProperties === undefined)
+    throw new Error(`${path}: a map without bound`)
   return made
+}
+
+/** zod bounds all integers by what JavaScript can count; that is no bound. */
+function within(limit: unknown): limit is number {
+  return typeof limit === 'number' && Math.abs(limit) < Number.MAX_SAFE_INTEGER
 }
 
 function re2(pattern: string, path: string): string {

@@ -67,7 +67,7 @@ export function uniqueBy<S extends z.ZodArray>(schema: S, ...keys: readonly stri
 }
 
 /** A map with at most so many entries, whose keys the API server checks too (a CRD cannot bound them otherwise). */
-export function boundedMap<S extends z.ZodRecord>(schema: S, most: number, keys: RegExp): S {
+export function boundedMap<S extends z.ZodRecord>(schema: S, most: number, keys: RegExp, names: string): S {
   const cel = `self.all(key, key.matches(r'${keys.source.replaceAll(String.raw`\/`, '/')}'))`
   const few = {
     holds: (map: z.output<S>) => Object.keys(map).length <= most,
@@ -75,7 +75,7 @@ export function boundedMap<S extends z.ZodRecord>(schema: S, most: number, keys:
   }
   const named = {
     holds: (map: z.output<S>) => Object.keys(map).every((key) => keys.test(key)),
-    message: `names must match ${keys.source}`,
+    message: `names must be ${names}`,
     cel,
   }
   return withRules(schema, few, named).meta({ maxProperties: most })

@@ -31,7 +31,12 @@ const format = withRules(
       .max(4096)
       .optional()
       .describe("Entry as text with Envoy's command operators; a common format by default."),
-    json: boundedMap(z.record(z.string(), z.string().max(1024)), 64, /^[^{}]{1,256}$/)
+    json: boundedMap(
+      z.record(z.string(), z.string().max(1024)),
+      64,
+      /^[^{}]{1,256}$/,
+      'at most 256 characters, without braces',
+    )
       .optional()
       .describe("Fields of an entry, values with Envoy's command operators."),
   }),

@@ -86,7 +86,12 @@ const expression = withRules(
 
 /** A label selector as Kubernetes has it; an empty one selects everything. */
 export const labelSelector = z.object({
-  matchLabels: boundedMap(z.record(z.string(), labelValue), 64, labelKeyPattern)
+  matchLabels: boundedMap(
+    z.record(z.string(), labelValue),
+    64,
+    labelKeyPattern,
+    'label keys such as app or example.com/app',
+  )
     .optional()
     .describe('Labels that must all be there with these values.'),
   matchExpressions: z.array(expression).max(32).optional().describe('Conditions that must all hold.'),
