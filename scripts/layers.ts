@@ -19,7 +19,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   mesh: ['net', 'api', 'engine', 'catalog'],
   envoy: ['net', 'api', 'engine', 'mesh', 'proto'],
   xds: ['net', 'engine', 'proto'],
-  identity: ['net', 'api', 'engine'],
+  identity: ['net', 'api', 'engine', 'proto'],
   demand: ['net', 'api', 'engine', 'mesh', 'proto', 'envoy', 'xds', 'identity'],
   status: ['net', 'api', 'engine', 'catalog', 'mesh', 'xds'],
   telemetry: ['net', 'api', 'engine', 'catalog', 'mesh', 'xds', 'identity', 'demand', 'status'],
