@@ -1,6 +1,6 @@
 /**
  * Writes ProtoJSON-shaped objects straight to the wire, with protobufjs' reflection types and its writer. protobufjs'
- * own way (`ext/protojson`, then `encode`) gives the same messages; this one takes a third of the time, is deterministic
+ * own way (`ext/protojson`, then `encode`) gives the same messages; this one takes a third of the time (bench/proto.ts), is deterministic
  * whatever the order of keys (maps are sorted), reads `undefined` as absent, and says where in the object an error is.
  */
 import protobuf from 'protobufjs/light.js'
