@@ -6,23 +6,27 @@
 // place: treat what a table holds as immutable.
 
 import type { Logger } from 'pino'
-import {
-  kinds,
-  parse,
-  type AnyObject,
-  type Diagnostic,
-  type Kind,
-  type KindName,
-  type ObjectOf,
-  type Parsed,
-} from '../api/index.ts'
+import { kinds, type AnyObject, type KindName, type ObjectOf, type Parsed } from '../api/index.ts'
 import type { Graph, Table } from '../engine/graph.ts'
 import type { Change, Declaration, Origin } from './change.ts'
+import {
+  compareText,
+  diagnosticsOf,
+  insertClaim,
+  read,
+  type Claim,
+  type Condition,
+  type Entry,
+  type Listener,
+  type Shelf,
+} from './entry.ts'
 import { sameContent } from './content.ts'
 import { identify, type Identity } from './identify.ts'
 import type { CatalogMetrics } from './metrics.ts'
 import { duplicate, problemsOf, unidentified, type Problem } from './problems.ts'
 import { placeKey, unreadable, type Unreadable } from './unreadable.ts'
+
+export type { Condition, Listener } from './entry.ts'
 
 export interface CatalogOptions {
   readonly graph: Graph
@@ -30,54 +34,6 @@ export interface CatalogOptions {
   readonly clock: { now(): number }
   readonly log?: Logger
   readonly metrics?: CatalogMetrics
-}
-
-/** What became of the latest version of an object. */
-export interface Condition {
-  /** True if the latest version is in force. */
-  readonly accepted: boolean
-  /** What is wrong with it: errors, and warnings of an accepted one. */
-  readonly diagnostics: readonly Diagnostic[]
-  /** True if it is bad and an earlier, good version is in force. */
-  readonly lastGood: boolean
-  /** When `accepted` last changed, in milliseconds since the epoch. */
-  readonly since: number
-}
-
-export type Listener<T> = (key: string, before: T | undefined, after: T | undefined) => void
-
-/** One declaration of an object. */
-interface Claim {
-  readonly origin: Origin
-  /** The place among the declarations of its source. */
-  readonly order: number
-  readonly raw: unknown
-  readonly identity: Identity
-  readonly reading: Parsed
-}
-
-interface Entry {
-  readonly shelf: Shelf
-  readonly key: string
-  /** In the order in which they count. */
-  claims: Claim[]
-  /** What the table holds. */
-  good: AnyObject | undefined
-  condition: Condition | undefined
-  /** What the condition was made of. */
-  judged: Parsed | undefined
-}
-
-/** All of one kind. */
-interface Shelf {
-  readonly name: KindName
-  readonly kind: Kind
-  readonly table: Table<AnyObject>
-  readonly unreadable: Table<Unreadable>
-  readonly entries: Map<string, Entry>
-  readonly listeners: Set<Listener<AnyObject>>
-  /** Those whose latest version is refused. */
-  readonly rejected: Set<string>
 }
 
 /** What a source declared that is no object of a known kind and name. */
@@ -96,6 +52,7 @@ export class Catalog {
   readonly #loading = new Set<symbol>()
   #expected = false
   readonly #whenReady = Promise.withResolvers<void>()
+  readonly #changeListeners = new Set<() => void>()
   readonly #conditionListeners = new Set<(kind: KindName, key: string, condition: Condition | undefined) => void>()
 
   constructor(options: CatalogOptions) {
@@ -133,6 +90,12 @@ export class Catalog {
       listener(key, before as ObjectOf<K> | undefined, after as ObjectOf<K> | undefined)
     listeners.add(own)
     return { [Symbol.dispose]: () => void listeners.delete(own) }
+  }
+
+  /** Told once after each `apply` or `replaceAll` that changed a table: the moment to commit the graph, or to plan to. */
+  listenChanges(listener: () => void): Disposable {
+    this.#changeListeners.add(listener)
+    return { [Symbol.dispose]: () => void this.#changeListeners.delete(listener) }
   }
 
   /** Told of each new condition, undefined when the object has gone. */
@@ -184,10 +147,10 @@ export class Catalog {
   replaceSources(sources: Iterable<readonly [source: string, declarations: readonly Declaration[]]>): void {
     const touched = new Set<Entry>()
     const all = [...sources]
-    const before = new Map<Entry, Claim[]>()
+    const before = new Map<unknown, Claim>()
     for (const [source] of all) {
       for (const entry of this.#bySource.get(source) ?? []) {
-        if (!before.has(entry)) before.set(entry, entry.claims)
+        for (const claim of entry.claims) if (!claim.broken) before.set(claim.raw, claim)
         this.#withdraw(entry, touched, source)
       }
       this.#clearStrays(source)
@@ -222,7 +185,7 @@ export class Catalog {
       }
     }
     return problems.toSorted(
-      (a, b) => compare(a.source, b.source) || (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0),
+      (a, b) => compareText(a.source, b.source) || (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0),
     )
   }
 
@@ -237,7 +200,7 @@ export class Catalog {
     order: number,
     touched: Set<Entry>,
     replace: boolean,
-    before?: ReadonlyMap<Entry, readonly Claim[]>,
+    before?: ReadonlyMap<unknown, Claim>,
   ): void {
     const { object: raw, origin } = declaration
     const identity = identify(raw)
@@ -251,25 +214,24 @@ export class Catalog {
       entry = { shelf, key: identity.key, claims: [], good: undefined, condition: undefined, judged: undefined }
       shelf.entries.set(identity.key, entry)
     }
-    const earlier = (before?.get(entry) ?? entry.claims).find((claim) => claim.raw === raw && claim.reading.ok)
-    const reading =
+    if (replace) entry.claims = entry.claims.filter((claim) => claim.origin.source !== origin.source)
+    const broken = declaration.op === 'broken'
+    const reading: Parsed =
       declaration.op === 'broken'
-        ? { ok: false as const, errors: declaration.diagnostics }
-        : (earlier?.reading ?? read(shelf.kind, identity, raw))
-    const kept = replace ? entry.claims.filter((claim) => claim.origin.source !== origin.source) : entry.claims
-    entry.claims = [...kept, { origin, order, raw, identity, reading }].toSorted(
-      (a, b) => compare(a.origin.source, b.origin.source) || a.order - b.order,
-    )
-    let own = this.#bySource.get(origin.source)
-    if (own === undefined) this.#bySource.set(origin.source, (own = new Set()))
-    own.add(entry)
+        ? { ok: false, errors: declaration.diagnostics }
+        : (before?.get(raw)?.reading ?? read(shelf.kind, identity, raw))
+    insertClaim(entry.claims, { origin, order, raw, broken, identity, reading })
+    const own = this.#bySource.get(origin.source)
+    if (own === undefined) this.#bySource.set(origin.source, new Set([entry]))
+    else own.add(entry)
     touched.add(entry)
   }
 
   #withdraw(entry: Entry, touched: Set<Entry>, source: string | undefined): void {
-    const gone = entry.claims.filter((claim) => source === undefined || claim.origin.source === source)
+    const isGone = (claim: Claim): boolean => source === undefined || claim.origin.source === source
+    const gone = entry.claims.filter(isGone)
     if (gone.length === 0) return
-    entry.claims = entry.claims.filter((claim) => !gone.includes(claim))
+    entry.claims = entry.claims.filter((claim) => !isGone(claim))
     for (const claim of gone) {
       const own = this.#bySource.get(claim.origin.source)
       own?.delete(entry)
@@ -296,6 +258,7 @@ export class Catalog {
   /** Brings table, condition and listeners of each entry in line with its claims. */
   #settle(touched: ReadonlySet<Entry>): void {
     const failures: unknown[] = []
+    let changed = false
     const guarded = (tell: () => void): void => {
       try {
         tell()
@@ -323,6 +286,7 @@ export class Catalog {
         else shelf.unreadable.delete(key)
       }
       if (entry.good !== before) {
+        changed = true
         if (entry.good === undefined) shelf.table.delete(key)
         else shelf.table.set(key, entry.good)
         for (const listener of shelf.listeners) guarded(() => listener(key, before, entry.good))
@@ -330,6 +294,7 @@ export class Catalog {
       this.#judge(entry, guarded)
       this.#options.metrics?.count(shelf.name, shelf.table.size, shelf.rejected.size)
     }
+    if (changed) for (const listener of this.#changeListeners) guarded(listener)
     if (failures.length > 0) throw new AggregateError(failures, 'listeners of the catalog failed')
   }
 
@@ -356,21 +321,4 @@ export class Catalog {
     }
     for (const listener of this.#conditionListeners) guarded(() => listener(shelf.name, key, next))
   }
-}
-
-/** Parses, and says the namespace of an object that names none. */
-function read(kind: Kind, { namespace }: Identity, raw: unknown): Parsed {
-  const parsed = parse(kind, raw)
-  if (!parsed.ok || namespace === undefined || parsed.object.metadata.namespace !== undefined) return parsed
-  const { object } = parsed
-  return { ...parsed, object: { ...object, metadata: { ...object.metadata, namespace } } }
-}
-
-function diagnosticsOf(reading: Parsed): readonly Diagnostic[] {
-  return reading.ok ? reading.warnings : reading.errors
-}
-
-/** By code unit, so that the order is the same on every machine. */
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }
