@@ -4,10 +4,12 @@ import { z } from 'zod'
 const limit = z.int32().min(0).max(2_147_483_647).optional()
 
 export const circuitBreaker = z.object({
-  maxConnections: limit.describe('Connections at once; 1024 by default.'),
-  maxPendingRequests: limit.describe('Requests that wait for a connection; 1024 by default.'),
-  maxParallelRequests: limit.describe('Requests at once; 1024 by default.'),
-  maxParallelRetries: limit.describe('Retries at once; 3 by default.'),
+  maxConnections: limit.describe('Connections at once; without limit by default.'),
+  maxPendingRequests: limit.describe('Requests that wait for a connection; without limit by default.'),
+  maxParallelRequests: limit.describe('Requests at once; without limit by default.'),
+  maxParallelRetries: limit.describe(
+    'Retries at once; by default `retry.budget`, or without one 20 % of the requests in flight, 10 at least.',
+  ),
   maxRequestsPerConnection: z
     .int32()
     .min(1)

@@ -100,13 +100,15 @@ const zoneAware = z.object({
             .min(1)
             .max(1_000_000)
             .default(1)
-            .describe('This many instances in the zone suffice.'),
+            .describe('With fewer instances in the zone, it takes only what it bears.'),
         })
         .optional()
         .describe('Stays in the zone even where that loads its instances more than others.'),
     })
     .optional()
-    .describe("Prefers instances in the client's own zone."),
+    .describe(
+      "Prefers instances in the client's own zone, as far as its share of the instances bears it where clients are spread evenly over the zones; what is beyond goes to zones with instances to spare.",
+    ),
   failover: z
     .array(
       z.object({

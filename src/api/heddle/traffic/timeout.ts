@@ -1,12 +1,20 @@
 /** How long connections and requests may take. */
 import { z } from 'zod'
-import { duration } from '../../duration.ts'
+import { duration, durationMs } from '../../duration.ts'
+import { withRules } from '../../rules.ts'
+
+const tcp = withRules(
+  z.object({ connectTimeout: duration.optional().describe('To establish a connection; 2s by default.') }),
+  {
+    holds: ({ connectTimeout }) => connectTimeout === undefined || durationMs(connectTimeout) > 0,
+    message: 'must be more than 0s',
+    path: ['connectTimeout'],
+    cel: "!has(self.connectTimeout) || duration(self.connectTimeout) > duration('0s')",
+  },
+)
 
 export const timeout = z.object({
-  tcp: z
-    .object({ connectTimeout: duration.optional().describe('To establish a connection.') })
-    .optional()
-    .describe('Of connections.'),
+  tcp: tcp.optional().describe('Of connections.'),
   http: z
     .object({
       requestTimeout: duration.optional().describe('For the whole exchange, retries included; `0s` for none.'),
