@@ -9,7 +9,10 @@ type PathMatch = NonNullable<AuthorizationHttp['paths']>[number]
 type HeaderMatch = NonNullable<AuthorizationHttp['headers']>[number]
 
 /** Ports, and where given the request: all of these conditions. */
-export function permission(network: AuthorizationRule['networkAttributes'], http: AuthorizationHttp | undefined): Permission {
+export function permission(
+  network: AuthorizationRule['networkAttributes'],
+  http: AuthorizationHttp | undefined,
+): Permission {
   const rules = [
     ...either(network?.ports, port),
     ...neither(network?.notPorts, port),
@@ -61,7 +64,11 @@ function path({ type, value }: PathMatch): Permission {
       // by whole segments, as Gateway API has it: `/a` and `/a/` are both `/a` and what is below it, and not `/ab`
       const prefix = value.replace(/\/+$/, '')
       if (prefix === '') return { any: true }
-      return { or_rules: { rules: [{ url_path: { path: { exact: prefix } } }, { url_path: { path: { prefix: `${prefix}/` } } }] } }
+      return {
+        or_rules: {
+          rules: [{ url_path: { path: { exact: prefix } } }, { url_path: { path: { prefix: `${prefix}/` } } }],
+        },
+      }
     }
   }
 }

@@ -59,7 +59,9 @@ function principalOf(source: AuthorizationSource, { trustDomain, namespace }: Pr
     case 'CIDR': {
       const [address_prefix, length] = source.cidr?.split('/') ?? []
       // the peer of the connection: what X-Forwarded-For says is the client's to choose
-      return address_prefix === undefined ? NOBODY : { direct_remote_ip: { address_prefix, prefix_len: Number(length) } }
+      return address_prefix === undefined
+        ? NOBODY
+        : { direct_remote_ip: { address_prefix, prefix_len: Number(length) } }
     }
   }
 }

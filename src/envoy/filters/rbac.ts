@@ -23,7 +23,11 @@ export const HTTP_RBAC_ALLOW = 'heddle.rbac.allow'
 
 /** Statistics are `…rbac.deny_denied`, `…rbac.allow_denied`, and of dry runs `…rbac.dry_run_deny_shadow_denied` and so on. */
 const DENY_STATS = { rules_stat_prefix: 'deny_', shadow_rules_stat_prefix: 'dry_run_deny_', track_per_rule_stats: true }
-const ALLOW_STATS = { rules_stat_prefix: 'allow_', shadow_rules_stat_prefix: 'dry_run_allow_', track_per_rule_stats: true }
+const ALLOW_STATS = {
+  rules_stat_prefix: 'allow_',
+  shadow_rules_stat_prefix: 'dry_run_allow_',
+  track_per_rule_stats: true,
+}
 
 /**
  * The filters as a connection manager holds them. What they do comes with the routes, so that a change drains no connection; by
@@ -50,7 +54,10 @@ export function httpRbac(authorization: Authorization, context: RbacContext): { 
  * What the two network filters do with connections that are not HTTP. A rule that asks for something of a request cannot be met
  * there: an ALLOW does not match, and a DENY matches whatever the request may be (GEP-3779 fails closed likewise).
  */
-export function networkRbac(authorization: Authorization, context: RbacContext): { deny: NetworkRbac; allow: NetworkRbac } {
+export function networkRbac(
+  authorization: Authorization,
+  context: RbacContext,
+): { deny: NetworkRbac; allow: NetworkRbac } {
   const { deny, allow } = engines(authorization, context, (rule, action) =>
     action === 'ALLOW' && rule.http !== undefined ? undefined : permission(rule.networkAttributes, undefined),
   )

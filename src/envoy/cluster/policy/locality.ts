@@ -100,7 +100,9 @@ function liesIn({ region, zone, subZone }: Locality, place: Place): boolean {
 
 /** In the order of their names, so that the same instances always give the same message. */
 function byLocality(endpoints: readonly Endpoint[]): [Locality, readonly Endpoint[]][] {
-  const groups = Map.groupBy(endpoints, ({ locality: { region, zone, subZone } }) => JSON.stringify([region, zone, subZone]))
+  const groups = Map.groupBy(endpoints, ({ locality: { region, zone, subZone } }) =>
+    JSON.stringify([region, zone, subZone]),
+  )
   return [...groups]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .flatMap(([, members]): [Locality, readonly Endpoint[]][] => {
