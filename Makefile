@@ -15,7 +15,7 @@ ifeq ($(node_is_recent),yes)
   node :=
 else
   node := .tools/node.stamp
-  export PATH := $(CURDIR)/.tools/node/bin:$(PATH)
+  export PATH := $(CURDIR)/.tools/node/bin:$(CURDIR)/.tools/node_modules/.bin:$(PATH)
 endif
 
 # Which Envoy: ENVOY_BIN, else the one on the PATH, else a pinned one.
