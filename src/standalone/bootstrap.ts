@@ -67,6 +67,8 @@ export function sidecarValues(sidecar: SidecarBootstrap): BootstrapValues {
     LOCALITY: { region: locality.region, zone: locality.zone, sub_zone: locality.subZone },
     ADMIN_SOCKET: sidecar.adminSocket,
     PROBE_ADDRESS: sidecar.probeAddress,
+    // Envoy refuses this at other addresses.
+    BOTH_FAMILIES: sidecar.probeAddress === '::',
     TRUST_DOMAIN: sidecar.trustDomain,
     // Envoy takes a Unix socket in STATIC clusters only, a host name in DNS clusters only.
     XDS_CLUSTER_TYPE: 'pipe' in xds ? 'STATIC' : 'STRICT_DNS',

@@ -1,7 +1,7 @@
 /**
  * One Envoy: found, started, kept running, asked through its admin socket, and stopped without cutting what it still serves.
  */
-import { access, constants, open } from 'node:fs/promises'
+import { access, constants, open, readFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { delimiter, join, resolve } from 'node:path'
 import type { ProxyFiles } from './bootstrap.ts'
@@ -75,7 +75,7 @@ export class EnvoyProcess implements AsyncDisposable {
     this.#options = options
     this.#supervisor = new Supervisor({
       start: () => this.#spawn(),
-      ...(options.onExit === undefined ? {} : { onExit: options.onExit }),
+      onExit: (reason) => void this.#tellExit(reason),
     })
   }
 
@@ -119,6 +119,16 @@ export class EnvoyProcess implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop()
+  }
+
+  /** With Envoy's own last words, which say what it did not like. */
+  async #tellExit(reason: string): Promise<void> {
+    const log = await readFile(this.#options.files.log, 'utf8').catch(() => '')
+    const last = log
+      .trimEnd()
+      .split('\n')
+      .findLast((line) => line.trim() !== '')
+    this.#options.onExit?.(last === undefined ? reason : `${reason}: ${last.slice(0, 500)}`)
   }
 
   async #spawn(): Promise<ProcessGroup> {
