@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { access, constants, mkdir, readdir, rm } from 'node:fs/promises'
+import { access, constants, mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -36,6 +36,24 @@ export function isLeftover(name: string): boolean {
   return start === undefined || start !== match[2]
 }
 
+/** Environment variable by which whatever an application starts is known to belong to a run. */
+export const RUN_VARIABLE = 'HEDDLE_RUN'
+
+/** Ends processes that runs of these names started, however deep: those directly below them died with them. */
+async function killLeftovers(runs: ReadonlySet<string>): Promise<void> {
+  const entries = await readdir('/proc').catch(() => [])
+  for (const pid of entries.filter((entry) => /^[0-9]+$/.test(entry))) {
+    const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '')
+    const run = environment.split('\0').find((variable) => variable.startsWith(`${RUN_VARIABLE}=`))
+    if (run === undefined || !runs.has(run.slice(RUN_VARIABLE.length + 1))) continue
+    try {
+      process.kill(Number(pid), 'SIGKILL')
+    } catch {
+      // gone already
+    }
+  }
+}
+
 const isWritable = (path: string) =>
   access(path, constants.W_OK | constants.X_OK).then(
     () => true,
@@ -60,9 +78,9 @@ export class RunDirectory implements AsyncDisposable {
       if (base === undefined && candidate !== undefined && (await isWritable(candidate))) base = candidate
     }
     base ??= tmpdir()
-    for (const name of await readdir(base)) {
-      if (isLeftover(name)) await rm(join(base, name), { recursive: true, force: true })
-    }
+    const leftovers = (await readdir(base)).filter(isLeftover)
+    if (leftovers.length > 0) await killLeftovers(new Set(leftovers))
+    for (const name of leftovers) await rm(join(base, name), { recursive: true, force: true })
     const name = ownedName()
     await mkdir(join(base, name), { mode: 0o711 })
     return new RunDirectory(name, join(base, name))

@@ -11,6 +11,7 @@ import { splitKey } from '../mesh/model.ts'
 import { EnvoyProcess } from './envoy-process.ts'
 import type { Place } from './isolation/isolation.ts'
 import { ProcessGroup } from './processes.ts'
+import { RUN_VARIABLE } from './run-directory.ts'
 import type { RunnableWorkload, RunnerEvent, RunnerOptions } from './runner.ts'
 import { Supervisor } from './supervisor.ts'
 
@@ -100,6 +101,7 @@ export class WorkloadUnit {
     const { workload, place } = this.#running
     return {
       ...this.#options.env,
+      [RUN_VARIABLE]: this.#options.run.name,
       ...appEnvironment(workload, place, this.#options.isolation.intercepts),
       ...workload.run?.env,
     }
