@@ -1,0 +1,44 @@
+// Faults on purpose, and the one that stands for a backend that cannot be used: its share of a rule's requests is answered
+// with an error, as Gateway API wants it, while the other backends keep theirs.
+import { durationMs, type FaultInjection } from '../../api/index.ts'
+import type { HttpRule } from '../../mesh/http.ts'
+import { any, type Any } from '../../proto/types.ts'
+import { toDuration } from '../duration.ts'
+import { FAULT_FILTER } from './http-filters.ts'
+import { fraction } from './fraction.ts'
+
+type PerFilter = Readonly<Record<string, Any>>
+
+const HTTP_FAULT = 'envoy.extensions.filters.http.fault.v3.HTTPFault'
+
+/** Configuration of the fault filter for a route; nothing where nothing is injected. */
+export function faults(injection: FaultInjection | undefined): PerFilter {
+  const { delay, abort } = injection ?? {}
+  const delays = delay !== undefined && durationMs(delay.fixedDelay) > 0
+  if (!delays && abort === undefined) return {}
+  return {
+    [FAULT_FILTER]: any(HTTP_FAULT, {
+      ...(delays && {
+        delay: { fixed_delay: toDuration(delay.fixedDelay), percentage: fraction(delay.percentage, 100) },
+      }),
+      ...(abort && {
+        abort: {
+          ...(abort.grpcStatus === undefined ? { http_status: abort.httpStatus } : { grpc_status: abort.grpcStatus }),
+          percentage: fraction(abort.percentage, 100),
+        },
+      }),
+    }),
+  }
+}
+
+/** Status for requests that no usable backend takes: 500, which for gRPC is 503, that is `UNAVAILABLE` (GRPCRouteRule.backendRefs). */
+export const failureStatus = (rule: HttpRule): number => (rule.kind === 'GRPCRoute' ? 503 : 500)
+
+/** Every request fails, without asking any backend. */
+export function alwaysFails(rule: HttpRule): PerFilter {
+  return {
+    [FAULT_FILTER]: any(HTTP_FAULT, {
+      abort: { http_status: failureStatus(rule), percentage: { numerator: 100, denominator: 'HUNDRED' } },
+    }),
+  }
+}
