@@ -3,25 +3,17 @@
  * each address family, the same in a workload's network namespace here and in a pod. TCP only: UDP, and with it QUIC and
  * most DNS, passes untouched.
  */
+import { INBOUND_PORT, INBOUND_SOURCE, OUTBOUND_PORT } from '../envoy/names.ts'
+
 export type Family = 'ipv4' | 'ipv6'
 
-/** Ports of a sidecar; see the design page. */
-export const OUTBOUND_PORT = 15001
-export const INBOUND_PORT = 15006
+/** Ports of a sidecar that are its own: peers reach them as they are. */
 export const INTROSPECTION_PORT = 15020
 export const READY_PORT = 15021
 export const PROMETHEUS_PORT = 15090
 
 /** User id of the proxy: what it sends is not intercepted again. */
 export const PROXY_UID = 1337
-
-/**
- * Source addresses that the proxy binds to when it connects to its own application. A connection of the proxy to the
- * workload's own address is intercepted (an application that calls its own Service must arrive at the inbound listener like
- * any other caller), so the inbound side needs a mark of its own that takes no privilege to set. The IPv6 one must be
- * added to `lo` first.
- */
-export const INBOUND_SOURCE: Readonly<Record<Family, string>> = { ipv4: '127.0.0.6', ipv6: '::6' }
 
 export interface InterceptionOptions {
   readonly proxyUid?: number
@@ -59,7 +51,7 @@ export function renderInterception(family: Family, options: InterceptionOptions 
     ]),
   ]
   const outbound = [
-    // The inbound listener on its way to the application.
+    // The inbound side on its way to the application: it binds to this address, a mark that takes no privilege to set.
     `-o lo -s ${source} -j RETURN`,
     // The outbound listener chose this very workload: in by the inbound listener, as from any other caller.
     `-o lo ! -d ${loopback} -m owner --uid-owner ${uid} ${toInbound}`,

@@ -12,7 +12,7 @@ import { EnvoyProcess } from './envoy-process.ts'
 import type { Place } from './isolation/isolation.ts'
 import { ProcessGroup } from './processes.ts'
 import { RUN_VARIABLE } from './run-directory.ts'
-import type { RunnableWorkload, RunnerEvent, RunnerOptions } from './runner.ts'
+import type { RunnableWorkload, RunnerEvent, RunnerOptions } from './runnable.ts'
 import { Supervisor } from './supervisor.ts'
 
 /** Time for an application to end by itself, milliseconds. */

@@ -172,10 +172,13 @@ const trailers = (status: number): grpc.Metadata => {
   return metadata
 }
 
+const CODES = new Map<number, grpc.status>(
+  Object.values(grpc.status).flatMap((status) => (typeof status === 'string' ? [] : [[status, status]])),
+)
+
 /** `x-echo-status` is a gRPC status code here; unasked-for means OK, and what fails without one is unavailable. */
 function statusOf(wished: number): grpc.status {
-  if (wished in grpc.status) return wished
-  return wished === 200 ? grpc.status.OK : grpc.status.UNAVAILABLE
+  return CODES.get(wished) ?? (wished === 200 ? grpc.status.OK : grpc.status.UNAVAILABLE)
 }
 
 const unary: grpc.handleUnaryCall<unknown, unknown> = (call, callback) => {

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { HostEntry, Place } from '../../src/standalone/isolation/isolation.ts'
 import { ProcessGroup } from '../../src/standalone/processes.ts'
-import type { RunnerEvent } from '../../src/standalone/runner.ts'
+import type { RunnerEvent } from '../../src/standalone/runnable.ts'
 import { type Standalone, startStandalone } from '../../src/standalone.ts'
 import type {
   GrpcResult,

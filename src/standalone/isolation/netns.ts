@@ -6,13 +6,8 @@
 import { existsSync } from 'node:fs'
 import { chown, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import {
-  INBOUND_SOURCE,
-  PROXY_UID,
-  renderInterception,
-  type Family,
-  type InterceptionOptions,
-} from '../interception.ts'
+import { INBOUND_SOURCE } from '../../envoy/names.ts'
+import { PROXY_UID, renderInterception, type Family, type InterceptionOptions } from '../interception.ts'
 import { type Command, run } from '../processes.ts'
 import { isLeftover, type RunDirectory } from '../run-directory.ts'
 import { HostsFiles } from './hosts-files.ts'
