@@ -42,15 +42,17 @@ export async function readContent(bytes: Uint8Array, options: ContentOptions): P
   const { text, fault } = decode(bytes)
   const documents = new Map<string, Objects>()
   const declarations: Declaration[] = []
-  if (fault !== undefined) declarations.push(broken(source, undefined, fault.at, fault.message))
   for (const chunk of splitDocuments(text)) {
     let objects = before?.documents.get(chunk.text)
     if (objects === undefined) {
-      objects = objectsOf(chunk.text, limits, fault !== undefined)
+      objects = objectsOf(chunk.text, limits, fault?.message)
       await pause?.()
     }
     documents.set(chunk.text, objects)
     declarations.push(...declare(source, chunk, objects))
+  }
+  if (fault !== undefined && !declarations.some(({ op }) => op === 'broken')) {
+    declarations.push(broken(source, undefined, fault.at, fault.message))
   }
   return { text, declarations, whole: declarations.every(({ op }) => op === 'upsert'), documents }
 }
@@ -95,13 +97,12 @@ function originOf(source: string, locator: Locator, prefix: readonly (string | n
   }
 }
 
-function objectsOf(text: string, limits: FileLimits, replaced: boolean): Objects {
+function objectsOf(text: string, limits: FileLimits, encoding: string | undefined): Objects {
   const { value, fault } = readDocument(text, limits)
   if (fault !== undefined) return { fault, objects: [{ path: [], object: value }] }
-  const bad = replaced ? text.indexOf('\uFFFD') : -1
-  if (bad >= 0) {
-    const message = 'holds bytes that are no UTF-8 text; expected UTF-8. Mend: save the file as UTF-8'
-    return { fault: { offset: bad, message }, objects: [{ path: [], object: value }] }
+  const bad = encoding === undefined ? -1 : text.indexOf('\uFFFD')
+  if (encoding !== undefined && bad >= 0) {
+    return { fault: { offset: bad, message: encoding }, objects: [{ path: [], object: value }] }
   }
   if (value === null || value === undefined) return { fault, objects: [] }
   const items = itemsOf(value)

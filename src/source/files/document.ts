@@ -184,7 +184,7 @@ function syntaxMessage(error: { code: string; message: string }, limits: FileLim
 
 const mends: Readonly<Record<string, string>> = {
   TAB_AS_INDENT: 'indent with spaces',
-  BAD_INDENT: 'align the line with the level it belongs to',
+  BAD_INDENT: 'align the line with the level it belongs to, and close what was opened before',
   BAD_DQ_ESCAPE: 'write \\\\ for a backslash, or use single quotes',
   BAD_SCALAR_START: 'put the value in quotes',
   MULTILINE_IMPLICIT_KEY: 'end the key with a colon, on one line',
