@@ -68,6 +68,8 @@ export class Graph {
   readonly #computing = new Set<Node>()
   /** Watched nodes that are suspect. */
   #suspects = new Set<Node>()
+  /** Watched nodes that have changed, be it because somebody read them, and whether they had failed before. */
+  readonly #untold = new Map<Node, boolean>()
   /** Nodes that nothing depends on; disposed of at the end of a commit, so that a burst of reads shares its work. */
   readonly #orphans = new Set<Node>()
   #computations = 0
@@ -173,19 +175,17 @@ export class Graph {
 
   /** Brings everything that is watched up to date and tells the watchers of what changed. */
   commit(): void {
-    while (this.#suspects.size > 0) {
+    while (this.#suspects.size > 0 || this.#untold.size > 0) {
       const suspects = this.#suspects
       this.#suspects = new Set()
-      const told: Node[] = []
-      for (const node of suspects) {
-        if (node.watchers === undefined) continue
-        const failed = node.failed
-        if (this.#refresh(node)) {
-          if (node.failed) this.#onError(node.owner.name, node.key, node.error)
-          if (!node.failed || !failed) told.push(node)
-        }
+      for (const node of suspects) if (node.watchers !== undefined) this.#refresh(node)
+      const told = [...this.#untold]
+      this.#untold.clear()
+      for (const [node, failedBefore] of told) {
+        if (node.failed) this.#onError(node.owner.name, node.key, node.error)
+        if (node.failed && failedBefore) continue
+        for (const watcher of [...(node.watchers ?? [])]) watcher()
       }
-      for (const node of told) for (const watcher of [...(node.watchers ?? [])]) watcher()
     }
     this.#sweep()
   }
@@ -253,6 +253,7 @@ export class Graph {
     let value: unknown
     let error: unknown
     let failed = false
+    const failedBefore = node.failed
     try {
       value = compute(node.key)
     } catch (thrown) {
@@ -276,6 +277,7 @@ export class Graph {
       node.value = value
     }
     for (const dependent of node.dependents ?? []) dependent.state = STALE
+    if (node.watchers !== undefined && !this.#untold.has(node)) this.#untold.set(node, failedBefore)
     return true
   }
 
