@@ -3,7 +3,7 @@
  * application. Told the whole list each time, it changes what differs: a new command restarts that application and nothing
  * else.
  */
-import type { Place } from './isolation/isolation.ts'
+import type { Isolation, Place } from './isolation/isolation.ts'
 import type { EnvoyProcess } from './envoy-process.ts'
 import { WorkloadUnit } from './workload-unit.ts'
 import type { RunnableWorkload, RunnerOptions } from './runnable.ts'
@@ -49,6 +49,10 @@ export class Runner implements AsyncDisposable {
   /** New trust anchors for all proxies' connections to the control plane; they are read without a restart. */
   async setBundle(bundle: string): Promise<void> {
     await Promise.all([...this.#units.values()].map((unit) => unit.setBundle(bundle)))
+  }
+
+  get isolation(): Isolation {
+    return this.#options.isolation
   }
 
   /** Where the workload `namespace/name` runs, from its placing on. */

@@ -220,8 +220,10 @@ function listen(kind: string, port: number): Promise<void> {
     tcp: () =>
       net.createServer({ allowHalfOpen: true }, (socket) => {
         connected(socket)
-        socket.once('data', (first) => socket.write(`${instance}: ${first.toString()}`))
-        socket.on('data', (chunk) => socket.write(chunk))
+        socket.once('data', (first) => {
+          socket.write(`${instance}: ${first.toString()}`)
+          socket.on('data', (chunk) => socket.write(chunk))
+        })
         socket.on('end', () => socket.end())
       }),
     banner: () =>

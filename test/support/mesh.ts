@@ -6,10 +6,12 @@ import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pino } from 'pino'
 import type { HostEntry, Place } from '../../src/standalone/isolation/isolation.ts'
 import { ProcessGroup } from '../../src/standalone/processes.ts'
 import type { RunnerEvent } from '../../src/standalone/runnable.ts'
-import { type Standalone, startStandalone } from '../../src/standalone.ts'
+import type { Runner } from '../../src/standalone/runner.ts'
+import { type Standalone, type StandaloneOptions, startStandalone } from '../../src/standalone.ts'
 import type {
   GrpcResult,
   GrpcTask,
@@ -21,13 +23,14 @@ import type {
   TcpTask,
 } from './agent-protocol.ts'
 import type { Echo, Received } from './echo.ts'
-import { envoyBinary } from './envoy.ts'
 import { eventually } from './eventually.ts'
 import { PlaceAgent } from './place-agent.ts'
 
 export interface MeshOptions {
   /** `netns` if not given. */
   readonly isolation?: 'netns' | 'loopback'
+  /** More of what the composition root takes. */
+  readonly standalone?: Partial<Omit<StandaloneOptions, 'run' | 'paths'>>
   /** Where state is kept; a folder that goes with the mesh if not given. */
   readonly stateDirectory?: string
 }
@@ -50,13 +53,22 @@ export class TestMesh implements AsyncDisposable {
   readonly standalone: Standalone
   /** All that the runner told, in order. */
   readonly events: RunnerEvent[]
+  /** Lines that the control plane logged. */
+  readonly log: readonly string[]
   readonly #directory: string
   readonly #stack: AsyncDisposableStack
   readonly #agents = new Map<Place, Promise<PlaceAgent>>()
   readonly #outside = new Map<string, Place>()
   readonly #outsideLines: Received[] = []
 
-  private constructor(standalone: Standalone, events: RunnerEvent[], directory: string, stack: AsyncDisposableStack) {
+  private constructor(
+    standalone: Standalone,
+    events: RunnerEvent[],
+    log: readonly string[],
+    directory: string,
+    stack: AsyncDisposableStack,
+  ) {
+    this.log = log
     this.standalone = standalone
     this.events = events
     this.#directory = directory
@@ -73,17 +85,17 @@ export class TestMesh implements AsyncDisposable {
     const texts = typeof yaml === 'string' ? [yaml] : yaml
     await Promise.all(texts.map((text, index) => writeFile(join(directory, `${index}.yaml`), text)))
     const events: RunnerEvent[] = []
+    const log: string[] = []
     const standalone = stack.use(
       await startStandalone({
-        directory,
-        stateDirectory: options.stateDirectory ?? join(base, 'state'),
-        isolation: options.isolation ?? 'netns',
-        envoy: await envoyBinary(),
-        env: process.env,
-        onEvent: (event) => events.push(event),
+        paths: [directory],
+        stateDir: options.stateDirectory ?? join(base, 'state'),
+        log: pino({ level: 'debug' }, { write: (line) => void log.push(line) }),
+        run: { isolation: options.isolation ?? 'netns', onEvent: (event) => void events.push(event) },
+        ...options.standalone,
       }),
     )
-    const mesh = new TestMesh(standalone, events, directory, stack.move())
+    const mesh = new TestMesh(standalone, events, log, directory, stack.move())
     try {
       await mesh.settled()
     } catch (error) {
@@ -124,6 +136,12 @@ export class TestMesh implements AsyncDisposable {
     await rm(join(this.#directory, file))
   }
 
+  get runner(): Runner {
+    const { runner } = this.standalone
+    if (runner === undefined) throw new Error('a mesh without a runner')
+    return runner
+  }
+
   /** Folder that the control plane reads. */
   get directory(): string {
     return this.#directory
@@ -131,8 +149,7 @@ export class TestMesh implements AsyncDisposable {
 
   /** netns only: a machine that the mesh does not know, with echo servers on the ports (`KIND:PORT`). */
   async addOutside(name: string, addresses: readonly string[], ports: readonly string[] = []): Promise<void> {
-    const { isolation } = this.standalone
-    const place = await isolation.place({ namespace: 'outside', name, addresses, intercept: false })
+    const place = await this.runner.isolation.place({ namespace: 'outside', name, addresses, intercept: false })
     this.#outside.set(`outside/${name}`, place)
     if (ports.length === 0) return
     const command = place.command('app', [process.execPath, join(import.meta.dirname, 'echo.ts'), ...ports])
@@ -149,9 +166,9 @@ export class TestMesh implements AsyncDisposable {
     })
   }
 
-  /** Names outside of the mesh that workloads resolve, besides the Services. */
-  addHosts(entries: readonly HostEntry[]): Promise<void> {
-    return this.standalone.setExtraHosts(entries)
+  /** Names outside of the mesh, for proxies and applications. */
+  setOutsideHosts(entries: readonly HostEntry[]): Promise<void> {
+    return this.runner.isolation.setOutsideHosts(entries)
   }
 
   async request(from: string, url: string, init: Omit<HttpTask, 'do' | 'url'> = {}): Promise<MeshAnswer> {
@@ -234,7 +251,7 @@ export class TestMesh implements AsyncDisposable {
 
   /** An answer of the workload's Envoy's admin; throws if it is not 200. */
   async admin(workload: string, path: string, method: 'GET' | 'POST' = 'GET'): Promise<string> {
-    const proxy = this.standalone.runner.proxy(keyOf(workload))
+    const proxy = this.runner.proxy(keyOf(workload))
     if (proxy === undefined) throw new Error(`no proxy runs for ${workload}`)
     const { status, body } = await proxy.admin(method, path)
     if (status !== 200) throw new Error(`admin ${path} of ${workload}: ${status} ${body}`)
@@ -261,7 +278,7 @@ export class TestMesh implements AsyncDisposable {
   }
 
   #place(workload: string): Place {
-    const place = this.#outside.get(workload) ?? this.standalone.runner.place(keyOf(workload))
+    const place = this.#outside.get(workload) ?? this.runner.place(keyOf(workload))
     if (place === undefined) throw new Error(`no place for ${workload}`)
     return place
   }
@@ -275,10 +292,10 @@ export class TestMesh implements AsyncDisposable {
 
   /** What to dial for a URL, and the Host it then needs: without interception, the local port that stands for the service. */
   #dial(from: string, url: string): [dialled: string, host: string | undefined] {
-    if (this.standalone.isolation.intercepts || this.#outside.has(from)) return [url, undefined]
+    if (this.runner.isolation.intercepts || this.#outside.has(from)) return [url, undefined]
     const { protocol, hostname, port, host, pathname, search } = new URL(url)
     const variable = `UPSTREAM_${hostname.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')}_${port === '' ? 80 : port}`
-    const local = this.standalone.runner.environment(keyOf(from))?.[variable]
+    const local = this.runner.environment(keyOf(from))?.[variable]
     return local === undefined ? [url, undefined] : [`${protocol}//${local}${pathname}${search}`, host]
   }
 }

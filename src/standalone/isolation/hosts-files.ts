@@ -1,11 +1,14 @@
 /**
- * Names without a name server: one hosts file for each namespace, mounted over /etc/hosts in its workloads' places. A file is
- * rewritten where it lies, since a mount follows the file and not its name.
+ * Names without a name server: one hosts file for the applications of each namespace, mounted over /etc/hosts in their places,
+ * and one for the proxies. A proxy looks up hosts outside on its own account and must not find the mesh's addresses for
+ * them, which lead back to itself. A file is rewritten where it lies, since a mount follows the file and not its name.
  */
 import { chmod, mkdir, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { HostEntry } from './isolation.ts'
 
+/** No namespace is called so. */
+const PROXIES = '.proxies'
 const LOCALHOST = '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n'
 
 /** The names of a Service as its own namespace and others know it, as in a cluster. */
@@ -28,14 +31,24 @@ export class HostsFiles {
   readonly #directory: string
   readonly #namespaces = new Set<string>()
   #entries: readonly HostEntry[] = []
+  #outside: readonly HostEntry[] = []
   #last: Promise<void> = Promise.resolve()
 
   constructor(directory: string) {
     this.#directory = directory
   }
 
-  /** Path of the file of a namespace, which exists from then on and is kept up to date. */
-  async file(namespace: string): Promise<string> {
+  /** Path of the file that proxies see, which exists from then on and is kept up to date. */
+  forProxies(): Promise<string> {
+    return this.#file(PROXIES)
+  }
+
+  /** Path of the file that the applications of a namespace see, likewise. */
+  forApplications(namespace: string): Promise<string> {
+    return this.#file(namespace)
+  }
+
+  async #file(namespace: string): Promise<string> {
     const path = join(this.#directory, namespace)
     if (!this.#namespaces.has(namespace)) {
       this.#namespaces.add(namespace)
@@ -47,9 +60,20 @@ export class HostsFiles {
     return path
   }
 
+  /** What the mesh has names for. */
   async set(entries: readonly HostEntry[]): Promise<void> {
     this.#entries = entries
-    await this.#enqueue(async () => {
+    await this.#rewrite()
+  }
+
+  /** What machines outside are called, to proxies and, where the mesh knows no such name, to applications. */
+  async setOutside(entries: readonly HostEntry[]): Promise<void> {
+    this.#outside = entries
+    await this.#rewrite()
+  }
+
+  #rewrite(): Promise<void> {
+    return this.#enqueue(async () => {
       for (const namespace of this.#namespaces) await this.#write(namespace)
     })
   }
@@ -62,7 +86,10 @@ export class HostsFiles {
   }
 
   async #write(namespace: string): Promise<void> {
-    const text = Buffer.from(renderHosts(this.#entries, namespace))
+    const named = new Set(this.#entries.map(({ name }) => name))
+    const outside = this.#outside.filter(({ name }) => namespace === PROXIES || !named.has(name))
+    const inside = namespace === PROXIES ? [] : this.#entries
+    const text = Buffer.from(renderHosts([...inside, ...outside], namespace))
     const path = join(this.#directory, namespace)
     const file = await open(path, 'a+', 0o644).then(async (created) => {
       await created.close()

@@ -43,6 +43,8 @@ export interface Isolation extends AsyncDisposable {
   /** true if applications dial services by their addresses and are intercepted; false if they need `UPSTREAM_…`. */
   readonly intercepts: boolean
   place(workload: PlacedWorkload): Promise<Place>
-  /** Tells all places, present and future, which names there are. Without effect where names are not needed. */
+  /** Tells applications in all places, present and future, which names there are. Without effect where names are not needed. */
   setHosts(hosts: readonly HostEntry[]): Promise<void>
+  /** Names of machines outside, for the proxies too, which see none of the others. */
+  setOutsideHosts(hosts: readonly HostEntry[]): Promise<void>
 }

@@ -14,6 +14,7 @@ export function loopbackIsolation(prefix: readonly string[]): Isolation {
     intercepts: false,
     place: (workload) => Promise.resolve(loopbackPlace(workload, prefix)),
     setHosts: () => Promise.resolve(),
+    setOutsideHosts: () => Promise.resolve(),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }
 }

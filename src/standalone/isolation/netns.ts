@@ -168,7 +168,7 @@ export class NetnsIsolation implements Isolation {
   async place(workload: PlacedWorkload): Promise<Place> {
     const number = (this.#count += 1)
     const namespace = `${this.#options.run.name}.${number}`
-    const hosts = await this.#hosts.file(workload.namespace)
+    const hosts = { app: await this.#hosts.forApplications(workload.namespace), proxy: await this.#hosts.forProxies() }
     await run({ file: 'ip', args: ['netns', 'add', namespace] })
     try {
       await connect(this.#hub, namespace, `w${number}`, workload.addresses)
@@ -182,7 +182,7 @@ export class NetnsIsolation implements Isolation {
       host: workload.addresses.some((address) => familyOf(address) === 'ipv6') ? '::' : '0.0.0.0',
       probeAddress: hasIpv6() ? '::' : '0.0.0.0',
       probeHost: '127.0.0.1',
-      command: (role, argv) => this.#enter(namespace, hosts, role, argv),
+      command: (role, argv) => this.#enter(namespace, hosts[role], role, argv),
       handOver: (path) => giveTo(path, PROXY_UID),
       [Symbol.asyncDispose]: async () => {
         // the cable's other end in the hub, and its routes with it, goes when the namespace does
@@ -195,6 +195,10 @@ export class NetnsIsolation implements Isolation {
 
   setHosts(hosts: readonly HostEntry[]): Promise<void> {
     return this.#hosts.set(hosts)
+  }
+
+  setOutsideHosts(hosts: readonly HostEntry[]): Promise<void> {
+    return this.#hosts.setOutside(hosts)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
