@@ -12,3 +12,12 @@ export const readRoot = (descriptorSet: Uint8Array): protobuf.Root => {
   root.resolveAll()
   return root
 }
+
+/** Full name, without the leading dot. */
+export const nameOf = (type: protobuf.ReflectionObject): string => type.fullName.slice(1)
+
+/** Whether ProtoJSON writes the type as something else than an object of its fields, so that an Any nests it in `value`. */
+export const hasJsonForm = (type: protobuf.Type): boolean => {
+  const name = nameOf(type)
+  return /^google\.protobuf\.(Any|Duration|Timestamp|FieldMask|Struct|\w*Value)$/.test(name)
+}

@@ -8,7 +8,7 @@ import { decodeMessage } from './reader.ts'
 import type { Message, MessageName } from './types.ts'
 import { MessageWriter } from './writer.ts'
 
-export { EncodeError } from './writer.ts'
+export { EncodeError } from './encode-error.ts'
 
 export interface Protos {
   /**

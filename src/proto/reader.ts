@@ -5,7 +5,7 @@
  */
 import protobuf from 'protobufjs/light.js'
 import { writeDuration, writeTimestamp, type Seconds } from './scalars.ts'
-import { hasJsonForm, nameOf } from './writer.ts'
+import { hasJsonForm, nameOf } from './descriptors.ts'
 
 type Decoded = Readonly<Record<string, unknown>>
 

@@ -4,19 +4,10 @@
  * bytes whatever the order of keys (maps are sorted), reads `undefined` as absent, and says where an error is.
  */
 import protobuf from 'protobufjs/light.js'
+import { hasJsonForm, nameOf } from './descriptors.ts'
+import { describe, EncodeError, formatPath } from './encode-error.ts'
 import * as scalar from './scalars.ts'
 import type { Refuse } from './scalars.ts'
-
-/** The object does not fit the message; `path` leads to the value that does not. */
-export class EncodeError extends Error {
-  override readonly name = 'EncodeError'
-  readonly path: readonly (string | number)[]
-
-  constructor(message: string, path: readonly (string | number)[]) {
-    super(message)
-    this.path = path
-  }
-}
 
 type Fields = Readonly<Record<string, unknown>>
 type Writer = protobuf.Writer
@@ -352,15 +343,6 @@ export class MessageWriter {
   }
 }
 
-/** Full name, without the leading dot. */
-export const nameOf = (type: protobuf.ReflectionObject): string => type.fullName.slice(1)
-
-/** Whether ProtoJSON writes the type as something else than an object of its fields, so that an Any nests it in `value`. */
-export const hasJsonForm = (type: protobuf.Type): boolean => {
-  const name = nameOf(type)
-  return /^google\.protobuf\.(Any|Duration|Timestamp|FieldMask|Struct|\w*Value)$/.test(name)
-}
-
 const wireType = (field: protobuf.FieldBase): number => wireTypes[field.type] ?? varint
 
 const tagOf = (field: protobuf.Field): number => (field.id << 3) | wireType(field)
@@ -384,21 +366,4 @@ const isDefault = (value: unknown): boolean =>
 const writeSeconds = (writer: Writer, { seconds, nanos }: scalar.Seconds): void => {
   if (seconds !== 0) writer.uint32(8).int64(seconds)
   if (nanos !== 0) writer.uint32(16).int32(nanos)
-}
-
-/** `routes[2].match.prefix`, `typed_config["@type"]`. */
-const formatPath = (path: readonly (string | number)[]): string => {
-  if (path.length === 0) return 'message'
-  return path
-    .map((part, index) => {
-      if (typeof part === 'number') return `[${part}]`
-      if (/^\w+$/.test(part)) return index === 0 ? part : `.${part}`
-      return `[${JSON.stringify(part)}]`
-    })
-    .join('')
-}
-
-const describe = (value: unknown): string => {
-  const text = JSON.stringify(value) ?? String(value)
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text
 }

@@ -1,7 +1,7 @@
 /** Random messages of any type, in the ProtoJSON shape, for property tests. Keys of maps come sorted. */
 import * as fc from 'fast-check'
 import protobuf from 'protobufjs/light.js'
-import { hasJsonForm, nameOf } from '../../src/proto/writer.ts'
+import { hasJsonForm, nameOf } from '../../src/proto/descriptors.ts'
 
 const text = fc.oneof(fc.string({ maxLength: 6 }), fc.string({ unit: 'grapheme', maxLength: 4 }))
 const key = fc.stringMatching(/^[a-z.]{1,6}$/)
