@@ -5,7 +5,8 @@ import { testProtos } from './protos.ts'
 
 /**
  * Another implementation as the judge: Python's protobuf with the descriptors that nobody pruned reads the same ProtoJSON.
- * (It does not sort maps inside an Any, so there they have one key.) It gets the message's type, the ProtoJSON and our bytes; it prints what it would have written and how it reads ours.
+ * It gets the message's type, the ProtoJSON and our bytes; it prints what it would have written and how it reads ours.
+ * It does not sort maps inside an Any, so there they have one key.
  */
 const judge = `
 import base64, importlib, json, sys
