@@ -35,6 +35,8 @@ export type DiagnosticCode =
   | 'missing-grant'
   | 'cycle'
   | 'no-weight'
+  // of what is generated from an object
+  | 'patch-refused'
 
 /** `spec.rules[0].path`; keys that are no plain names are quoted, as in `metadata.labels["app.kubernetes.io/name"]`. */
 export function fieldText(path: readonly (string | number)[]): string {
