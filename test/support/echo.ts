@@ -89,7 +89,7 @@ async function answer(request: Request, response: Response): Promise<void> {
     bodyLength += bytes.length
     if (body.length < 1000) body += bytes.toString('latin1').slice(0, 1000 - body.length)
   }
-  const headers = Object.fromEntries(Object.entries(request.headers))
+  const headers = Object.fromEntries(Object.entries(request.headers).filter(([name]) => !name.startsWith(':')))
   const echo: Echo = {
     instance,
     protocol: `HTTP/${request.httpVersion}`,
@@ -153,11 +153,12 @@ function sniffing(): (socket: net.Socket) => void {
   )
   return (socket) => {
     socket.on('error', () => undefined)
-    socket.once('data', (first: Buffer) => {
-      socket.pause()
+    // HTTP/2 takes over the connection with what lies in its buffer, if it is not flowing
+    socket.once('readable', () => {
+      const first: Buffer | null = socket.read()
+      if (first === null) return
       socket.unshift(first)
       ;(first.toString('latin1', 0, 4) === 'PRI ' ? two : one).emit('connection', socket)
-      socket.resume()
     })
   }
 }
