@@ -114,7 +114,7 @@ function step(state: CaState, now: number, rules: CaRules): CaState {
             phase: 'retiring',
             active: next,
             previous: { x509, pem, id, notBefore, notAfter },
-            dropAt: now + lifetimes.overlap + lifetimes.skew,
+            dropAt: now + lifetimes.overlap,
           },
           issuer: newIssuer(trustDomain, next, now, rules),
         }

@@ -22,14 +22,12 @@ export function verifyChain(chain: readonly Certificate[], roots: readonly Certi
     if (roots.some(({ id }) => id === current.id)) return { ok: true }
     const below = current
     const parent = chain[depth + 1] ?? roots.find((root) => signed(root, below))
-    if (parent === undefined || !signed(parent, below)) {
-      return {
-        ok: false,
-        reason: `${describe(below)} is not signed by ${parent ? describe(parent) : 'any known root'}`,
-      }
-    }
+    if (parent === undefined) return { ok: false, reason: `${describe(below)} is not signed by any known root` }
     const unfit = cannotSign(parent, depth)
     if (unfit !== undefined) return { ok: false, reason: unfit }
+    if (!signed(parent, below)) {
+      return { ok: false, reason: `${describe(below)} is not signed by ${describe(parent)}` }
+    }
     current = parent
   }
 }
@@ -42,8 +40,8 @@ function outsideItsLife(certificate: Certificate, time: number): string | undefi
   if (time < certificate.notBefore) {
     return `${describe(certificate)} is valid only from ${new Date(certificate.notBefore).toISOString()} on`
   }
-  // the second named by notAfter still counts (RFC 5280 4.1.2.5)
-  if (time >= certificate.notAfter + 1000) {
+  // RFC 5280 4.1.2.5 counts the last second in, OpenSSL does not: so nobody should rely on it
+  if (time >= certificate.notAfter) {
     return `${describe(certificate)} ended at ${new Date(certificate.notAfter).toISOString()}`
   }
   return undefined
@@ -51,9 +49,10 @@ function outsideItsLife(certificate: Certificate, time: number): string | undefi
 
 /** Why a certificate may not sign what has `below` further authorities under it, or undefined if it may. */
 export function cannotSign(certificate: Certificate, below: number): string | undefined {
-  if (!certificate.x509.ca) return `${describe(certificate)} is no certificate authority (basic constraints)`
   const { keyCertSign, pathLength } = readSigningFacts(certificate.x509.raw)
+  // first, since OpenSSL calls what may not sign no authority either
   if (keyCertSign === false) return `${describe(certificate)} may not sign certificates (key usage)`
+  if (!certificate.x509.ca) return `${describe(certificate)} is no certificate authority (basic constraints)`
   if (pathLength !== undefined && below > pathLength) {
     return `${describe(certificate)} allows ${pathLength} authorities below it, there are ${below} (path length)`
   }
