@@ -44,8 +44,8 @@ export type ClusterName =
   | { readonly kind: 'tls'; readonly address: string; readonly port: number; readonly sni: string }
   /** Requests that a route of an address sends to a backend; `rule` where a policy of that rule shapes it. */
   | { readonly kind: 'backend'; readonly address: string; readonly port: number; readonly backend: string; readonly rule: RuleName | undefined }
-  /** A port of an ExternalService. */
-  | { readonly kind: 'external'; readonly key: string; readonly port: number; readonly host: string }
+  /** A host outside, by its name. */
+  | { readonly kind: 'external'; readonly host: string; readonly port: number }
 
 export interface RuleName {
   readonly kind: string
@@ -68,7 +68,7 @@ export function formatClusterName(name: ClusterName): string {
       return `${socketName(name.address, name.port)}|${name.backend}${own}`
     }
     case 'external':
-      return `external|${name.key}|${name.host}:${name.port}`
+      return `external|${name.host}:${name.port}`
   }
 }
 
@@ -80,9 +80,9 @@ export function parseClusterName(name: string): ClusterName | undefined {
     return first === 'tcp' ? { kind: 'tcp', ...dialled } : { kind: 'tls', ...dialled, sni: third ?? '' }
   }
   if (first === 'external') {
-    const at = third?.lastIndexOf(':') ?? -1
-    if (second === undefined || third === undefined || at < 0) return undefined
-    return { kind: 'external', key: second, host: third.slice(0, at), port: Number(third.slice(at + 1)) }
+    // a Host may carry a port of its own; the one that was dialled stands last and counts
+    const match = /^([^:]+)(?::\d+)?:(\d+)$/.exec(second ?? '')
+    return match === null ? undefined : { kind: 'external', host: (match[1] ?? '').toLowerCase(), port: Number(match[2]) }
   }
   const dialled = parseSocketName(first)
   if (dialled === undefined) return undefined
@@ -101,3 +101,22 @@ export const virtualHostName = (address: string, port: number): string => `${OUT
 export function parseVirtualHostName(name: string): { address: string; port: number } | undefined {
   return name.startsWith(`${OUTBOUND}/`) ? parseSocketName(name.slice(OUTBOUND.length + 1)) : undefined
 }
+
+/** Route configuration and cluster of a declared port; `inbound` is those of all others. */
+export const inboundName = (port: number): string => `${INBOUND}/${port}`
+
+export function parseInboundName(name: string): number | undefined {
+  const match = /^inbound\/(\d+)$/.exec(name)
+  return match === null ? undefined : Number(match[1])
+}
+
+/** Listener of a workload's local port for a service. */
+export const upstreamName = (port: number): string => `upstream/${port}`
+
+export function parseUpstreamName(name: string): number | undefined {
+  const match = /^upstream\/(\d+)$/.exec(name)
+  return match === null ? undefined : Number(match[1])
+}
+
+/** Where the proxy's own connections to its application come from, so that interception can tell them; IPv6 must be added to `lo`. */
+export const INBOUND_SOURCE = { ipv4: '127.0.0.6', ipv6: '::6' } as const

@@ -1,11 +1,11 @@
 // Hosts outside the mesh that a namespace's workloads may use: its own ExternalServices, and those of heddle-system for everybody.
 // A host and port that two of them claim goes to the nearer, then to the older.
-import { type ExternalService, systemNamespace } from '../api/index.ts'
+import { type ExternalService, type Secret, systemNamespace } from '../api/index.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { Graph, Reader } from '../engine/graph.ts'
 import { byAge } from './age.ts'
 import type { Lookup } from './lookup.ts'
-import type { Protocol } from './model.ts'
+import { keyOf, type Protocol, splitKey } from './model.ts'
 import { protocolOf } from './protocol.ts'
 import { sameJson } from './same.ts'
 
@@ -21,11 +21,18 @@ export interface External {
   readonly spec: ExternalService['spec']
 }
 
+export type Trust =
+  | { readonly kind: 'system' }
+  /** Certificates, PEM. */
+  | { readonly kind: 'pem'; readonly pem: string }
+  /** What it refers to is not there: nobody is trusted. */
+  | { readonly kind: 'missing'; readonly what: string }
+
 export interface Externals {
   /** By namespace of the clients. */
   readonly visible: Reader<readonly External[]>
-  /** By key of the ExternalService. */
-  readonly external: Reader<ExternalService | undefined>
+  /** By key of the ExternalService: what its host's certificate is checked against. */
+  readonly trust: Reader<Trust>
 }
 
 export function buildExternals(graph: Graph, catalog: Catalog, lookup: Lookup): Externals {
@@ -56,5 +63,31 @@ export function buildExternals(graph: Graph, catalog: Catalog, lookup: Lookup): 
     },
     sameJson,
   )
-  return { visible, external: graph.derive('mesh.external', (key) => table.get(key), sameJson) }
+  const configMaps = catalog.table('ConfigMap')
+  const secrets = catalog.table('Secret')
+  const trust = graph.derive<Trust>(
+    'mesh.external.trust',
+    (key) => {
+      const tls = table.get(key)?.spec.tls
+      if (tls?.caCertificates !== undefined) return { kind: 'pem', pem: tls.caCertificates }
+      if (tls?.caCertificateRefs === undefined) return { kind: 'system' }
+      const parts: string[] = []
+      for (const ref of tls.caCertificateRefs) {
+        const name = keyOf(splitKey(key).namespace, ref.name)
+        const pem = ref.kind === 'Secret' ? secretText(secrets.get(name), 'ca.crt') : configMaps.get(name)?.data?.['ca.crt']
+        if (pem === undefined) return { kind: 'missing', what: `${ref.kind} ${name}, key ca.crt` }
+        parts.push(pem)
+      }
+      return { kind: 'pem', pem: parts.join('\n') }
+    },
+    sameJson,
+  )
+  return { visible, trust }
+}
+
+/** A value of a Secret as text: `stringData` as it is, `data` from base64 (core/v1 Secret). */
+export function secretText(secret: Secret | undefined, key: string): string | undefined {
+  const plain = secret?.stringData?.[key]
+  const coded = secret?.data[key]
+  return plain ?? (coded === undefined ? undefined : Buffer.from(coded, 'base64').toString('utf8'))
 }

@@ -19,6 +19,10 @@ export interface Lookup {
   readonly policiesByTarget: Readonly<Record<PolicyKind, Index>>
   /** ExternalServices by namespace. */
   readonly externalsByNamespace: Index
+  /** Services by namespace; all of them under `*`. */
+  readonly servicesByNamespace: Index
+  /** TrafficPolicies that limit rates, by namespace. */
+  readonly rateLimitsByNamespace: Index
   /** EnvoyPatches by namespace. */
   readonly patchesByNamespace: Index
 }
@@ -79,6 +83,10 @@ export function buildLookup(graph: Graph, catalog: Catalog): Lookup {
       MeshTLS: policy('MeshTLS'),
     },
     externalsByNamespace: indexBy(graph, catalog, 'ExternalService', 'namespace', (_, key) => [namespaceOf(key)]),
+    servicesByNamespace: indexBy(graph, catalog, 'Service', 'namespace', (_, key) => [namespaceOf(key), '*']),
+    rateLimitsByNamespace: indexBy(graph, catalog, 'TrafficPolicy', 'rateLimit', (policy, key) =>
+      policy.spec.rateLimit === undefined ? [] : [namespaceOf(key)],
+    ),
     patchesByNamespace: indexBy(graph, catalog, 'EnvoyPatch', 'namespace', (_, key) => [namespaceOf(key)]),
   }
 }

@@ -1,4 +1,5 @@
 // The model, whole: what a catalog means. Everything is derived lazily and kept only while something is watched that needs it.
+import { type DiscoveryMode, discoveryAnnotation } from '../api/index.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { Graph, Reader, Table } from '../engine/graph.ts'
 import { type Authorization, buildAuthorization } from './authorization.ts'
@@ -26,6 +27,10 @@ export interface Mesh {
   /** By key of the workload. */
   readonly authorization: Reader<Authorization>
   readonly externals: Externals
+  /** Whether an instance takes mesh TLS only on this port; by key of the workload. */
+  strict(workload: string, port: number): boolean
+  /** Whether the proxies of a namespace are sent everything visible, or ask for what they use. */
+  readonly discovery: Reader<DiscoveryMode>
   /** Workloads before which an authenticated proxy has been seen: told by whoever serves proxies. */
   readonly meshed: Table<true>
 }
@@ -34,10 +39,8 @@ export function buildMesh(graph: Graph, catalog: Catalog): Mesh {
   const meshed = graph.table<true>('mesh.meshed')
   const lookup = buildLookup(graph, catalog)
   const settings = buildSettings(graph, catalog)
-  const services: Services = buildServices(graph, catalog, lookup, {
-    meshed,
-    strict: (workload, port) => modeOf(mtls.get(workload), port) === 'Strict',
-  })
+  const strict = (workload: string, port: number): boolean => modeOf(mtls.get(workload), port) === 'Strict'
+  const services: Services = buildServices(graph, catalog, lookup, { meshed, strict })
   const mtls = buildMtls(graph, catalog, lookup, services.workload, settings)
   const frontends = buildFrontends(graph, catalog, lookup)
   const policies = buildPolicies(graph, catalog, lookup, services, settings)
@@ -52,6 +55,11 @@ export function buildMesh(graph: Graph, catalog: Catalog): Mesh {
     mtls,
     authorization: buildAuthorization(graph, catalog, lookup, services.workload, settings),
     externals: buildExternals(graph, catalog, lookup),
+    strict,
+    discovery: graph.derive<DiscoveryMode>('mesh.discovery', (namespace) => {
+      const own = catalog.table('Namespace').get(namespace)?.metadata.annotations?.[discoveryAnnotation]
+      return own === 'Eager' || own === 'OnDemand' ? own : settings.get('').outbound.discovery
+    }),
     meshed,
   }
 }

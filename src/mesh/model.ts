@@ -59,6 +59,8 @@ export interface Workload {
   readonly ports: readonly WorkloadPort[]
   readonly weight: number
   readonly upstreams: readonly Upstream[]
+  /** What the workload itself says of how connections reach its proxy; undefined where that follows from where it runs. */
+  readonly interception: 'Redirect' | 'None' | undefined
 }
 
 /** A local port of a workload that stands for a service, where there is no interception. */
@@ -80,6 +82,12 @@ export interface Endpoint {
   readonly tls: boolean
   /** Shutting down but still serving: used only where nothing else is left. */
   readonly draining: boolean
+}
+
+/** A port of a Service; a Service's key and its port. */
+export interface PortRef {
+  readonly service: string
+  readonly port: number
 }
 
 /** What an `address:port` that an application dials stands for. */

@@ -42,7 +42,8 @@ export function buildMtls(
         const specs = found
           .filter((policy) => policy.nearness === nearness)
           .toSorted((a, b) => byAge(table.get(a.key)?.metadata, a.key, table.get(b.key)?.metadata, b.key))
-          .flatMap(({ key: policy }): MeshTLS['spec'][] => table.get(policy)?.spec ?? [])
+          .map(({ key: policy }): MeshTLS['spec'] | undefined => table.get(policy)?.spec)
+          .filter((spec) => spec !== undefined)
         for (const spec of specs)
           for (const port of spec.ports) if (!ports.has(port.port)) ports.set(port.port, port.mode)
         mode = specs.find((spec) => spec.mode !== undefined)?.mode

@@ -6,7 +6,7 @@ import type { Graph, Reader } from '../engine/graph.ts'
 import { systemNamespace } from '../api/index.ts'
 import { byAge } from './age.ts'
 import { type Lookup, targetRow } from './lookup.ts'
-import { splitKey } from './model.ts'
+import { type PortRef, splitKey, type Workload } from './model.ts'
 import { sameJson } from './same.ts'
 import type { Settings } from './settings.ts'
 import type { Services } from './services.ts'
@@ -40,17 +40,14 @@ export interface Policies {
   route(rule: RuleRef | undefined, service: string, port: number): RoutePolicy
   /** For connections to `backend`, reached through `frontend` (the same where nothing splits) and perhaps a rule. */
   connection(rule: RuleRef | undefined, frontend: PortRef, backend: PortRef): ConnectionPolicy
+  /** For connections to one instance that was dialled by its own address. */
+  instance(namespace: string): ConnectionPolicy
   /** For connections to the hosts of an ExternalService. */
-  external(key: string): ConnectionPolicy
+  external(key: string, port: number): ConnectionPolicy
   /** A policy on the rule or its route shapes clusters, which then are the rule's own. */
   ownsClusters(rule: RuleRef): boolean
-  /** The stanza in effect for what comes in at a Service's instances. */
-  inbound(service: string, port: number): Pick<Stanzas, 'rateLimit'>
-}
-
-export interface PortRef {
-  readonly service: string
-  readonly port: number
+  /** The rate limit in effect on a port of an instance: of the first Service, by key, that leads there and has one. */
+  rateLimit(workload: Workload, port: number): Stanzas['rateLimit']
 }
 
 export function buildPolicies(graph: Graph, catalog: Catalog, lookup: Lookup, services: Services, settings: Reader<Settings>): Policies {
@@ -116,7 +113,9 @@ export function buildPolicies(graph: Graph, catalog: Catalog, lookup: Lookup, se
       const speaks =
         found.retry !== undefined ||
         found.faultInjection !== undefined ||
-        found.timeout?.http !== undefined ||
+        found.timeout?.http?.requestTimeout !== undefined ||
+        found.timeout?.http?.streamIdleTimeout !== undefined ||
+        found.timeout?.http?.maxStreamDuration !== undefined ||
         found.loadBalancer?.consistentHash !== undefined
       return { ...found, speaks }
     },
@@ -125,14 +124,32 @@ export function buildPolicies(graph: Graph, catalog: Catalog, lookup: Lookup, se
       const chain = [...ofRule(rule), ...ofPort(backend), ...(same ? [] : ofPort(frontend)), ...around(backend.service)]
       return pick(chain, CONNECTION)
     },
-    external(key) {
-      return pick([`ExternalService/${key}#`, ...around(key)], CONNECTION)
+    instance(namespace) {
+      return pick(around(`${namespace}/`), CONNECTION)
+    },
+    external(key, port) {
+      const name = catalog.table('ExternalService').get(key)?.spec.ports.find((own) => own.port === port)?.name
+      const row = `ExternalService/${key}#`
+      return pick([...(name === undefined ? [] : [row + name]), row, ...around(key)], CONNECTION)
     },
     ownsClusters(rule) {
       return ofRule(rule).some((row) => CONNECTION.some((stanza) => attached.get(row)[stanza] !== undefined))
     },
-    inbound(service, port) {
-      return pick([...ofPort({ service, port }), ...around(service)], ['rateLimit'])
+    rateLimit(workload, port) {
+      const { namespace } = workload
+      const limited =
+        settings.get('').defaults.rateLimit !== undefined ||
+        [namespace, systemNamespace].some((own) => lookup.rateLimitsByNamespace.get(own).length > 0)
+      if (!limited) return undefined
+      for (const service of lookup.servicesByNamespace.get(namespace))
+        for (const own of services.service.get(service)?.ports ?? []) {
+          const leadsHere = services.endpoints
+            .get(`${service}:${own.port}`)
+            .some((endpoint) => endpoint.workload === workload.key && endpoint.port === port)
+          const found = leadsHere ? pick([...ofPort({ service, port: own.port }), ...around(service)], ['rateLimit']) : {}
+          if (found.rateLimit !== undefined) return found.rateLimit
+        }
+      return undefined
     },
   }
 }

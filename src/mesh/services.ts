@@ -1,4 +1,5 @@
 // Services and instances as the mesh sees them, and what an address that an application dials stands for.
+import { proxyAnnotationPrefix } from '../api/index.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { Graph, Reader, Table } from '../engine/graph.ts'
 import { byAge } from './age.ts'
@@ -17,6 +18,8 @@ import {
 import { protocolOf } from './protocol.ts'
 import { sameJson } from './same.ts'
 
+const INTERCEPTION: Readonly<Record<string, Workload['interception']>> = { redirect: 'Redirect', none: 'None' }
+
 export interface Services {
   /** By `namespace/name`. */
   readonly service: Reader<Service | undefined>
@@ -26,8 +29,15 @@ export interface Services {
   readonly destination: Reader<Destination | undefined>
   /** By `namespace/name:port`: what stands behind a Service's port. */
   readonly endpoints: Reader<readonly Endpoint[]>
+  /** By `namespace/name:port`: the accounts that its instances with mesh TLS run as, sorted; none have it where undefined. */
+  readonly identities: Reader<readonly Account[] | undefined>
   /** Keys of the Workloads that a label selector picks, by `namespace|label=value,…`. */
   readonly selected: Reader<readonly string[]>
+}
+
+export interface Account {
+  readonly namespace: string
+  readonly name: string
 }
 
 export interface ServicesOptions {
@@ -92,6 +102,7 @@ export function buildServices(graph: Graph, catalog: Catalog, lookup: Lookup, op
           servicePort: upstream.service.port,
           localPort: upstream.port,
         })),
+        interception: INTERCEPTION[metadata.annotations?.[`${proxyAnnotationPrefix}interception`] ?? ''],
       }
     },
     sameJson,
@@ -196,7 +207,20 @@ export function buildServices(graph: Graph, catalog: Catalog, lookup: Lookup, op
     sameJson,
   )
 
-  return { service, workload, destination, endpoints, selected }
+  const identities = graph.derive<readonly Account[] | undefined>(
+    'mesh.identities',
+    (key) => {
+      const secured = endpoints.get(key).filter((endpoint) => endpoint.tls)
+      if (secured.length === 0) return undefined
+      const accounts = new Map<string, Account>()
+      for (const { serviceAccount } of secured)
+        if (serviceAccount !== undefined) accounts.set(keyOf(serviceAccount.namespace, serviceAccount.name), serviceAccount)
+      return [...accounts].toSorted(([a], [b]) => compare(a, b)).map(([, account]) => account)
+    },
+    sameJson,
+  )
+
+  return { service, workload, destination, endpoints, identities, selected }
 }
 
 /** The key under which `selected` finds the instances of a label selector. */

@@ -51,7 +51,7 @@ export function xdsMetrics(registry: Registry, pending: () => number): XdsMetric
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,
   })
-  const waiting = new Gauge({
+  const waiting: Gauge = new Gauge({
     name: 'heddle_xds_pending',
     help: 'Resources that wait to be sent, for the client to read or to acknowledge what goes before them',
     // asked at each scrape, so that no count can go astray

@@ -7,7 +7,10 @@ import type { Resource, ResourceRef } from './source.ts'
 import type { Subscriptions } from './subscriptions.ts'
 
 /** The longest that anything waits for what it requires: a client that never answers must not be stuck for ever. */
-export const LONGEST_WAIT_MS = 5_000
+const LONGEST_WAIT_MS = 5_000
+
+/** In this time a client that comes back has asked for all its types, so that it is known what is in use. */
+const RETURN_MS = 1_000
 
 /** Entries of one type that may go out together. */
 export interface Batch {
@@ -15,18 +18,22 @@ export interface Batch {
   readonly entries: Entry[]
 }
 
-type Requirements = Pick<Subscriptions<unknown>, 'find' | 'types'>
+type Requirements = Pick<Subscriptions<unknown>, 'find' | 'types' | 'outdated'>
 
-/** Whether the client has, or has been sent, all that this entry's content requires. */
-export function isReady(entry: Entry, requirements: Requirements): boolean {
+/** How many milliseconds at most this entry may have to wait for the client to take something else first; 0: it may go. */
+export function waitOf(entry: Entry, requirements: Requirements): number {
   const resource = available(entry)
-  if (resource === undefined) return true
+  if (resource === undefined) {
+    // what a client brought may be required by what it has of types that it has not asked for yet, or has in old versions
+    if (!entry.brought) return 0
+    return requirements.outdated.size > 0 ? LONGEST_WAIT_MS : RETURN_MS
+  }
   // an answer, or a version that the client has already and is due to get again
   const answer = entry.first || resource.version === entry.version
   for (const ref of resource.requires) {
-    if (!isMet(ref, entry, answer, requirements)) return false
+    if (!isMet(ref, entry, answer, requirements)) return LONGEST_WAIT_MS
   }
-  return true
+  return 0
 }
 
 function isMet(ref: ResourceRef, of: Entry, answer: boolean, requirements: Requirements): boolean {

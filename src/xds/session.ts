@@ -4,7 +4,7 @@
 // for, so a client that reads slowly or never answers costs its entries and at most one burst.
 import { available, type Entry, expectedVersion, GONE, isWanted, NOTHING, type TypeState } from './entry.ts'
 import type { XdsMetrics } from './metrics.ts'
-import { followers, isReady, LONGEST_WAIT_MS, plan } from './order.ts'
+import { followers, plan, waitOf } from './order.ts'
 import type { Resource, ResourceRef, ResourceSource } from './source.ts'
 import { summarise, type TypeSummary } from './state.ts'
 import { Subscriptions } from './subscriptions.ts'
@@ -24,7 +24,7 @@ export interface SessionOptions<Client> {
   readonly clock: Clock
   readonly metrics: XdsMetrics
   /** Takes one message; `written` is to be called for each, in order, when it has left. */
-  readonly write: (message: Uint8Array) => void
+  readonly write: (message: Buffer) => void
   /** `flush` should run soon. */
   readonly wake: () => void
   /** Names that a client may ask for by itself before its stream ends. */
@@ -150,10 +150,11 @@ export abstract class Session<Client> implements Disposable {
 
   /** Whether an entry need not wait for what it requires, be it that it has waited long enough. */
   protected mayGo(entry: Entry): boolean {
-    if (isReady(entry, this.subscriptions)) return true
+    const wait = waitOf(entry, this.subscriptions)
+    if (wait === 0) return true
     const now = this.#options.clock.now()
     if (entry.waitsSince === 0) entry.waitsSince = now
-    const until = entry.waitsSince + LONGEST_WAIT_MS
+    const until = entry.waitsSince + wait
     if (now >= until) return true
     if (this.#wait === undefined || this.#wait.until > until) {
       this.#wait?.timer[Symbol.dispose]()
@@ -167,7 +168,7 @@ export abstract class Session<Client> implements Disposable {
   }
 
   /** Writes a response and notes what it means for its entries. */
-  protected respond(type: TypeState, items: readonly Item[], message: Uint8Array): void {
+  protected respond(type: TypeState, items: readonly Item[], message: Buffer): void {
     type.greeting = false
     type.unanswered++
     for (const { entry, version } of items) {
@@ -194,6 +195,7 @@ export abstract class Session<Client> implements Disposable {
     for (const item of items) {
       const { entry, version } = item
       entry.inFlight--
+      this.subscriptions.outdated.delete(entry)
       this.subscriptions.touch(entry)
       if (version === GONE) {
         entry.version = undefined
@@ -222,6 +224,7 @@ export abstract class Session<Client> implements Disposable {
     const [only] = suspects
     if (only !== undefined && suspects.length === 1) {
       const { entry, version } = only
+      this.subscriptions.outdated.delete(entry)
       entry.refused = { version, message, at: Math.round(this.#options.clock.now()) }
       if (version !== GONE) {
         this.#options.source.refused(this.#options.client, { type: type.name, name: entry.name, version, message })

@@ -74,5 +74,9 @@ export type Authentication<Client> =
 
 /** Who is at the other end, from its credentials alone; never from what the node claims. */
 export interface Authenticator<Client> {
-  authenticate(credentials: { readonly token?: string; readonly nodeId: string }): Promise<Authentication<Client>>
+  authenticate(credentials: {
+    readonly token?: string
+    readonly nodeId: string
+    readonly protocol: 'delta' | 'sotw'
+  }): Promise<Authentication<Client>>
 }

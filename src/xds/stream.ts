@@ -113,7 +113,11 @@ export class Stream<Client> {
     const token = bearerToken(this.#call)
     let result: Authentication<Client>
     try {
-      result = await authenticator.authenticate({ nodeId, ...(token !== undefined && { token }) })
+      result = await authenticator.authenticate({
+        nodeId,
+        protocol: this.protocol,
+        ...(token !== undefined && { token }),
+      })
     } catch (error) {
       this.#context.log.warn(
         { error: messageOf(error), peer: this.#call.getPeer() },
@@ -155,7 +159,7 @@ export class Stream<Client> {
       wake: () => wake(this),
       write: (bytes) => this.#call.write(bytes, () => session.written()),
     }
-    const session = this.protocol === 'delta' ? new DeltaSession(options) : new StateSession(options)
+    const session: Session<Client> = this.protocol === 'delta' ? new DeltaSession(options) : new StateSession(options)
     this.#state = { phase: 'open', client, session, nodeId, since: Math.round(clock.now()) }
     metrics.streamOpened(this.protocol)
     this.#receive(session, message)

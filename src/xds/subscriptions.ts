@@ -16,6 +16,11 @@ export interface SubscriptionsOptions<Client> {
 
 export class Subscriptions<Client> implements Disposable {
   readonly types = new Map<TypeName, TypeState>()
+  /**
+   * Held since an earlier stream in a version that is not the present one, so that nobody knows what it requires; until it is
+   * replaced or refused.
+   */
+  readonly outdated = new Set<Entry>()
   /** Names that the client asked for by itself, of all types. */
   explicitCount = 0
   readonly #source: ResourceSource<Client>
@@ -135,6 +140,7 @@ export class Subscriptions<Client> implements Disposable {
       for (const entry of type.entries.values()) entry.watch?.[Symbol.dispose]()
     }
     this.types.clear()
+    this.outdated.clear()
     this.#touched.clear()
     this.#relisted.clear()
   }
@@ -173,6 +179,7 @@ export class Subscriptions<Client> implements Disposable {
     if (!wanted) {
       entry.watch?.[Symbol.dispose]()
       entry.watch = undefined
+      this.outdated.delete(entry)
       entry.due = false
       entry.first = false
       entry.alone = undefined
@@ -189,8 +196,10 @@ export class Subscriptions<Client> implements Disposable {
       this.#changed()
     })
     const resource = entry.watch.value
+    if (resource === undefined || entry.version === undefined) return
     // only now is it known what a version requires that the client brought
-    if (resource !== undefined && resource.version === entry.version) entry.requires = resource.requires
+    if (resource.version === entry.version) entry.requires = resource.requires
+    else this.outdated.add(entry)
   }
 
   #pin(entry: Entry): void {

@@ -7,26 +7,20 @@ import { positiveDuration, toDuration } from '../duration.ts'
 
 type RetryPolicy = Message<'envoy.config.route.v3.RetryPolicy'>
 
-/** Retries where nobody asked for any: of requests that were not sent, at another instance. */
+/** Retries where nobody asked for any: of requests that were not sent, at another instance. Virtual hosts say it once for all routes. */
 export const safeRetry = (): RetryPolicy => ({
   retry_on: 'connect-failure,refused-stream,reset-before-request',
   num_retries: 2,
   ...anotherHost(5),
 })
 
-/** For a rule: how often and when, and how long a single try may take. */
-export function retryPolicy(rule: HttpRule): RetryPolicy | undefined {
-  const perTry =
-    rule.timeouts?.backendRequest ?? (rule.retry === undefined ? rule.policy.retry?.perRetry?.timeout : undefined)
-  const retries =
-    rule.retry !== undefined
-      ? ofRoute(rule.retry)
-      : rule.policy.retry !== undefined
-        ? ofPolicy(rule.policy.retry)
-        : safeRetry()
+/** For a rule: how often and when, and how long a single try may take. Undefined where its virtual host's policy will do. */
+export function retryPolicy({ timeouts, retry, policy }: HttpRule): RetryPolicy | undefined {
+  const perTry = timeouts?.backendRequest ?? (retry === undefined ? policy.retry?.perRetry?.timeout : undefined)
   const timeout = positiveDuration(perTry)
-  if (retries === undefined && timeout === undefined) return undefined
-  return { ...retries, ...(timeout !== undefined && { per_try_timeout: timeout }) }
+  const retries = retry ? ofRoute(retry) : policy.retry && ofPolicy(policy.retry)
+  if (timeout === undefined) return retries
+  return { ...(retries ?? safeRetry()), per_try_timeout: timeout }
 }
 
 /** HTTPRouteRetry: "implementations SHOULD retry on connection errors (disconnect, reset, timeout, TCP failure)". */
@@ -41,13 +35,14 @@ function ofRoute({ codes = [], attempts = 2, backoff }: HTTPRouteRetry): RetryPo
     num_retries: attempts,
     ...anotherHost(5),
     ...(codes.length > 0 && { retriable_status_codes: codes }),
-    // Envoy waits for a random time below its interval, the API wants about `backoff` and rather more: twice that on average is it
+    // Envoy waits for a random time below its interval, the API wants `backoff` or more: it is so on average with twice as much
     ...(backoff !== undefined && durationMs(backoff) > 0 && { retry_back_off: backOff(2 * durationMs(backoff)) }),
   }
 }
 
-function ofPolicy({ numRetries, retryOn, perRetry, hostSelection }: Retry): RetryPolicy | undefined {
-  if (numRetries === 0) return undefined
+function ofPolicy({ numRetries, retryOn, perRetry, hostSelection }: Retry): RetryPolicy {
+  // it must be said: nothing would mean the virtual host's policy
+  if (numRetries === 0) return { num_retries: 0 }
   const codes = retryOn.triggers.includes('retriable-status-codes') ? (retryOn.httpStatusCodes ?? [503]) : []
   const { baseInterval, maxInterval } = perRetry?.backOff ?? {}
   return {

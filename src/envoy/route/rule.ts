@@ -39,18 +39,23 @@ interface Target {
   readonly host: string | undefined
 }
 
-/** @param name of the route, for logs and `/config_dump` */
-export function ruleRoutes(rule: HttpRule, match: HttpMatch, name: string, dialled: Dialled): Route[] {
+/** Who decided, for logs and `/config_dump`. */
+export interface Decided {
+  readonly name: string
+  readonly by: { readonly route: string; readonly rule: string } | { readonly service: string }
+}
+
+export function ruleRoutes(rule: HttpRule, match: HttpMatch, decided: Decided, dialled: Dialled): Route[] {
   const filters = ruleFilters(rule.filters)
   const base: RouteMatch = routeMatch(match, rule.kind === 'GRPCRoute')
   const perFilter: PerFilter = { ...corsPolicy(filters.cors), ...faults(rule.policy.faultInjection) }
   const route = (also: HeaderMatcher | undefined, own: Route, headers: HeaderChanges, more: PerFilter = {}): Route => ({
-    name,
+    name: decided.name,
     match: also === undefined ? base : { ...base, headers: [...(base.headers ?? []), also] },
     ...own,
     ...perFilterField({ ...perFilter, ...more }),
     ...headerFields(headers),
-    metadata: { filter_metadata: { heddle: { route: `${rule.kind}/${rule.route}`, rule: rule.rule } } },
+    metadata: { filter_metadata: { heddle: decided.by } },
   })
 
   if (filters.unsupported) return [route(undefined, failure(rule), filters.headers)]

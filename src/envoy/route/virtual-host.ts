@@ -3,6 +3,7 @@ import type { HttpFrontend, HttpRule } from '../../mesh/http.ts'
 import { socketName } from '../../mesh/model.ts'
 import type { Message } from '../../proto/types.ts'
 import { REFUSED, virtualHostName } from '../names.ts'
+import { safeRetry } from './retry.ts'
 import { type Route, ruleRoutes } from './rule.ts'
 
 export type VirtualHost = Message<'envoy.config.route.v3.VirtualHost'>
@@ -20,15 +21,19 @@ export function virtualHost(frontend: HttpFrontend, address: string, port: numbe
   const routes = frontend.entries.flatMap(({ match, rule }) => {
     const index = counts.get(rule) ?? 0
     counts.set(rule, index + 1)
-    const name = frontend.routed
-      ? `${rule.kind}/${rule.route}/${rule.rule}/${index}`
-      : `Service/${frontend.service}/${frontend.port}`
-    return ruleRoutes(rule, match, name, dialled)
+    const decided = frontend.routed
+      ? {
+          name: `${rule.kind}/${rule.route}/${rule.rule}/${index}`,
+          by: { route: `${rule.kind}/${rule.route}`, rule: rule.rule },
+        }
+      : { name: `Service/${frontend.service}/${frontend.port}`, by: { service: frontend.service } }
+    return ruleRoutes(rule, match, decided, dialled)
   })
   return {
     message: {
       name: virtualHostName(address, port),
       domains: [socketName(address, port)],
+      retry_policy: safeRetry(),
       routes: frontend.routed ? [...routes, noMatch()] : routes,
     },
     clusters: [...new Set(routes.flatMap(clustersOf))].filter((name) => name !== REFUSED).toSorted(),

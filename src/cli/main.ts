@@ -1,0 +1,29 @@
+// The command line: `heddle`. Each command is a file of its own; here is only what they have in common.
+import { Command } from 'commander'
+import { renderCommand } from './render.ts'
+import { runCommand } from './run.ts'
+import { statusCommand } from './status.ts'
+import { tokenCommand } from './token.ts'
+import { upCommand } from './up.ts'
+import { validateCommand } from './validate.ts'
+import { version } from './version.ts'
+
+const program = new Command('heddle')
+  .description('A service mesh: from YAML to stock Envoy sidecars, with or without a cluster.')
+  .version(version())
+  .showHelpAfterError('(heddle --help tells more)')
+  .addCommand(upCommand())
+  .addCommand(runCommand())
+  .addCommand(validateCommand())
+  .addCommand(renderCommand())
+  .addCommand(statusCommand())
+  .addCommand(tokenCommand())
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  // a bug prints its stack; what a user can mend says how in one line
+  const expected = error instanceof Error && ('mend' in error || error.constructor.name !== 'TypeError')
+  process.stderr.write(`heddle: ${expected && error instanceof Error ? error.message : String((error as Error).stack ?? error)}\n`)
+  process.exitCode = 1
+}

@@ -1,0 +1,160 @@
+// Between the streams and the translation: which content a name has for a proxy, which names it gets unasked, and what its asking
+// tells about it. Everything that a stream does to the model goes through here.
+import { type Graph, type Reader, type Watch } from '../engine/graph.ts'
+import { collectorClusters } from '../envoy/collectors.ts'
+import {
+  AGAIN,
+  CLUSTER,
+  EXTENSION,
+  INBOUND,
+  inboundName,
+  LISTENER,
+  OUTBOUND,
+  parseClusterName,
+  PASSTHROUGH,
+  PLACEHOLDER_HOST,
+  REFUSED,
+  REFUSED_HOST,
+  upstreamName,
+  VIRTUAL_HOST,
+} from '../envoy/names.ts'
+import { resourceKey, type Resources } from '../envoy/resources.ts'
+import type { View } from '../envoy/view.ts'
+import { visibleClusters, visibleVirtualHosts } from '../envoy/visible.ts'
+import type { Mesh } from '../mesh/mesh.ts'
+import { sameJson } from '../mesh/same.ts'
+import type { Refusal, Resource, ResourceSource, Watched } from '../xds/source.ts'
+import type { RefusedNames } from './refused.ts'
+import type { WarmSet } from './warm-set.ts'
+
+export interface DeliveryOptions {
+  readonly graph: Graph
+  readonly mesh: Mesh
+  readonly resources: Resources
+  readonly warm: WarmSet
+  readonly refusedNames: RefusedNames
+  /** Asks for a commit soon: something outside a source has changed the model. */
+  readonly changed: () => void
+  /** Told of each refusal, for conditions and metrics. */
+  readonly onRefused?: (view: View, refusal: Refusal) => void
+}
+
+/** Where a workload's uses are kept: what outlives its instances. */
+export function warmKey(mesh: Mesh, view: View): string {
+  const owner = mesh.services.workload.get(view.workload)?.owner ?? view.workload
+  return `${view.namespace}/${view.serviceAccount}/${owner}`
+}
+
+export class Delivery implements ResourceSource<View> {
+  readonly #options: DeliveryOptions
+  readonly #names: Reader<readonly string[]>
+  /** Streams by workload. */
+  readonly #streams = new Map<string, number>()
+
+  constructor(options: DeliveryOptions) {
+    this.#options = options
+    this.#names = options.graph.derive('demand.names', (key) => namesOf(options, key), sameJson)
+  }
+
+  watch(view: View, type: string, name: string, changed: () => void): Watched<Resource | undefined> {
+    const { graph, resources, refusedNames } = this.#options
+    const onDemand = type === CLUSTER && parseClusterName(name)?.kind === 'http'
+    const inner: Watch<Resource | undefined> = graph.watch(resources.resource, resourceKey(type, name, view), () => {
+      if (onDemand && inner.value !== undefined) refusedNames.delete(view.workload, name)
+      changed()
+    })
+    return inner
+  }
+
+  watchNames(view: View, type: string, changed: () => void): Watched<readonly string[]> {
+    const { graph, mesh, warm } = this.#options
+    const { workload, namespace, interception, stateOfTheWorld } = view
+    const key = JSON.stringify({ type, workload, namespace, interception, stateOfTheWorld })
+    const inner = graph.watch(this.#names, key, changed)
+    if (type !== CLUSTER || stateOfTheWorld) return inner
+    // what it used before this stream; what it uses from now on it asks for by name
+    const before = warm.names(warmKey(mesh, view))
+    return {
+      get value() {
+        return [...new Set([...inner.value, ...before])]
+      },
+      [Symbol.dispose]: () => inner[Symbol.dispose](),
+    }
+  }
+
+  asked(view: View, type: string, name: string, found: boolean): void {
+    const { mesh, warm, refusedNames, changed } = this.#options
+    if (type !== CLUSTER) return
+    if (found) return warm.used(warmKey(mesh, view), name)
+    if (parseClusterName(name)?.kind !== 'http') return
+    refusedNames.add(view.workload, name)
+    changed()
+  }
+
+  refused(view: View, refusal: Refusal): void {
+    this.#options.onRefused?.(view, refusal)
+  }
+
+  accepted(): void {
+    // what was accepted is with the stream's own state; nobody else asks yet
+  }
+
+  released(): void {
+    // a name given up stays in the warm set until it has aged: it may be in use again tomorrow
+  }
+
+  connected(view: View): void {
+    const { mesh, changed } = this.#options
+    this.#streams.set(view.workload, (this.#streams.get(view.workload) ?? 0) + 1)
+    // an authenticated proxy stands before it from now on; that it is away for a moment must not bring plaintext back
+    if (!mesh.meshed.has(view.workload)) {
+      mesh.meshed.set(view.workload, true)
+      changed()
+    }
+  }
+
+  disconnected(view: View): void {
+    const left = (this.#streams.get(view.workload) ?? 1) - 1
+    if (left > 0) this.#streams.set(view.workload, left)
+    else {
+      this.#streams.delete(view.workload)
+      this.#options.refusedNames.forget(view.workload)
+    }
+  }
+}
+
+/** The names that a wildcard gets, for a key made by `watchNames`. */
+function namesOf({ mesh, refusedNames }: DeliveryOptions, key: string): readonly string[] {
+  const { type, workload, namespace, interception, stateOfTheWorld } = JSON.parse(key) as View & { type: string }
+  const instance = mesh.services.workload.get(workload)
+  const everything = stateOfTheWorld || mesh.discovery.get(namespace) === 'Eager'
+  const redirected = interception === 'Redirect'
+  switch (type) {
+    case LISTENER:
+      return [
+        ...(stateOfTheWorld ? [] : [AGAIN]),
+        ...(redirected ? [OUTBOUND] : []),
+        INBOUND,
+        ...(instance?.upstreams ?? []).map(({ localPort }) => upstreamName(localPort)),
+      ]
+    case CLUSTER:
+      return [
+        PASSTHROUGH,
+        REFUSED,
+        ...(redirected ? [INBOUND] : []),
+        ...(instance?.ports ?? []).map(({ port }) => inboundName(port)),
+        ...collectorClusters(mesh.settings.get('')).flatMap(({ name }) => name ?? []),
+        ...(everything ? visibleClusters(mesh, namespace, stateOfTheWorld) : []),
+      ]
+    case VIRTUAL_HOST:
+      return [
+        PLACEHOLDER_HOST,
+        ...(refusedNames.reader.get(workload).length > 0 ? [REFUSED_HOST] : []),
+        ...(everything ? visibleVirtualHosts(mesh, namespace) : []),
+      ]
+    case EXTENSION:
+      return []
+    default:
+      return []
+  }
+}

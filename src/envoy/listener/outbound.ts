@@ -1,0 +1,189 @@
+// The one outbound listener. It does not change as services come and go: whatever an application dials becomes the name of a
+// cluster, which is asked for when it is first used. Only addresses of the mesh take that path; hosts outside that are allowed by
+// name are recognised by SNI or Host; the rest passes or is refused, as the mesh says.
+import { contains, meshRanges, type Settings } from '../../mesh/settings.ts'
+import type { External } from '../../mesh/external.ts'
+import { extension, type Extension, type Message } from '../../proto/types.ts'
+import { accessLogs } from '../access-log.ts'
+import { connectionManager } from '../hcm.ts'
+import { ADS, clusterFromFormat, earlyMutation, removeHeader, setHeader, socketAddresses } from '../messages.ts'
+import {
+  AGAIN,
+  DST_HEADER,
+  EXTERNAL,
+  OUTBOUND,
+  OUTBOUND_PORT,
+  PASS_HEADER,
+  PASSTHROUGH,
+  REFUSED,
+} from '../names.ts'
+import { requestFilters } from '../route/http-filters.ts'
+import { HTTP_PROTOCOLS, httpInspector, INSPECTION, originalDst, tlsInspector } from './filters.ts'
+
+type Listener = Message<'envoy.config.listener.v3.Listener'>
+type FilterChain = Message<'envoy.config.listener.v3.FilterChain'>
+type CidrRange = Message<'envoy.config.core.v3.CidrRange'>
+
+export interface OutboundOptions {
+  readonly ipv6: boolean
+  readonly onDemand: boolean
+  readonly settings: Settings
+  readonly externals: readonly External[]
+}
+
+export function outboundListener(options: OutboundOptions): Listener {
+  const { settings, onDemand } = options
+  const mesh = { prefix_ranges: meshRanges(settings).map(cidrRange) }
+  const refuse = settings.outbound.unknownDestinations === 'Refuse'
+  return {
+    name: OUTBOUND,
+    ...socketAddresses('127.0.0.1', options.ipv6 ? '::1' : undefined, OUTBOUND_PORT),
+    traffic_direction: 'OUTBOUND',
+    listener_filters: [originalDst(), tlsInspector(), httpInspector()],
+    ...INSPECTION,
+    filter_chains: [
+      {
+        name: 'mesh-http',
+        filter_chain_match: { ...mesh, application_protocols: HTTP_PROTOCOLS },
+        filters: [outboundHttp(settings, onDemand)],
+      },
+      {
+        name: 'mesh-tls',
+        filter_chain_match: { ...mesh, transport_protocol: 'tls' },
+        filters: [
+          clusterFromFormat('tls|%DOWNSTREAM_LOCAL_ADDRESS%|%REQUESTED_SERVER_NAME%'),
+          outboundTcp(settings, onDemand),
+        ],
+      },
+      {
+        name: 'mesh-tcp',
+        filter_chain_match: mesh,
+        filters: [clusterFromFormat('tcp|%DOWNSTREAM_LOCAL_ADDRESS%'), outboundTcp(settings, onDemand)],
+      },
+      ...externalChains(options.externals, settings, onDemand),
+      {
+        name: 'external-http',
+        filter_chain_match: { application_protocols: HTTP_PROTOCOLS },
+        filters: [
+          connectionManager({
+            statPrefix: EXTERNAL,
+            routes: EXTERNAL,
+            side: 'Outbound',
+            settings,
+            early: earlyMutation([setHeader(DST_HEADER, 'external|%REQ(:AUTHORITY)%:%DOWNSTREAM_LOCAL_PORT%')]),
+            filters: onDemand ? [onDemandFilter()] : [],
+          }),
+        ],
+      },
+      // whoever dials the listener itself would be sent round in circles
+      {
+        name: 'self',
+        filter_chain_match: { destination_port: OUTBOUND_PORT },
+        filters: [tcpProxy(REFUSED, settings)],
+      },
+    ],
+    default_filter_chain: {
+      name: refuse ? REFUSED : PASSTHROUGH,
+      filters: [tcpProxy(refuse ? REFUSED : PASSTHROUGH, settings)],
+    },
+  }
+}
+
+/** The second pass of a request that came before its virtual host did: it finds the virtual host now. */
+export function againListener(): Listener {
+  const mutations = [setHeader(PASS_HEADER, '2'), setHeader(DST_HEADER, '%DOWNSTREAM_LOCAL_ADDRESS_ENDPOINT_ID%')]
+  return {
+    name: AGAIN,
+    internal_listener: {},
+    filter_chains: [
+      {
+        filters: [
+          connectionManager({
+            statPrefix: AGAIN,
+            routes: OUTBOUND,
+            side: 'Outbound',
+            early: earlyMutation(mutations),
+            filters: [...requestFilters(), onDemandFilter()],
+          }),
+        ],
+      },
+    ],
+  }
+}
+
+/** Requests to the mesh: the destination is what was dialled (or what an upstream's port stands for), never what a client wrote. */
+export function outboundHttp(settings: Settings, onDemand: boolean, destination = '%DOWNSTREAM_LOCAL_ADDRESS%'): Extension {
+  return connectionManager({
+    statPrefix: OUTBOUND,
+    routes: OUTBOUND,
+    side: 'Outbound',
+    settings,
+    early: earlyMutation([setHeader(DST_HEADER, destination), removeHeader(PASS_HEADER)]),
+    filters: [...requestFilters(), ...(onDemand ? [onDemandFilter()] : [])],
+  })
+}
+
+const onDemandFilter = (): Extension =>
+  extension('envoy.filters.http.on_demand', 'envoy.extensions.filters.http.on_demand.v3.OnDemand', {
+    odcds: { source: ADS, timeout: '5s' },
+  })
+
+/** Connections to the mesh, to the cluster that a filter before this one has named. */
+export function outboundTcp(settings: Settings, onDemand: boolean): Extension {
+  return tcpProxy(REFUSED, settings, onDemand)
+}
+
+function tcpProxy(cluster: string, settings: Settings, onDemand = false): Extension {
+  return extension('envoy.filters.network.tcp_proxy', 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', {
+    stat_prefix: onDemand ? 'outbound-tcp' : cluster,
+    cluster,
+    access_log: accessLogs(settings, 'Outbound'),
+    // the name is answered in milliseconds or not at all: an application that dials nobody's address waits no longer
+    ...(onDemand && { on_demand: { odcds_config: ADS, timeout: '0.5s' } }),
+  })
+}
+
+/** Chains of its own for each ExternalService: adding one leaves the connections of the others alone. */
+function externalChains(externals: readonly External[], settings: Settings, onDemand: boolean): FilterChain[] {
+  const ranges = meshRanges(settings)
+  const byKey = Map.groupBy(externals, ({ key }) => key)
+  return [...byKey].flatMap(([key, ports]): FilterChain[] => {
+    // no chain may match on a port: one that did would hide all others from that port (Envoy does not backtrack)
+    const names = [...new Set(ports.flatMap(({ hosts }) => hosts))]
+    const addresses = [...new Set(ports.flatMap((port) => port.addresses))].filter((address) => !contains(ranges, address))
+    const match = { prefix_ranges: addresses.map((address) => cidrRange(`${address}/${address.includes(':') ? 128 : 32}`)) }
+    return [
+      ...(names.length === 0
+        ? []
+        : [
+            {
+              name: `external/${key}/sni`,
+              filter_chain_match: { transport_protocol: 'tls', server_names: names },
+              filters: [
+                clusterFromFormat('external|%REQUESTED_SERVER_NAME%:%DOWNSTREAM_LOCAL_PORT%'),
+                outboundTcp(settings, onDemand),
+              ],
+            },
+          ]),
+      ...(addresses.length === 0
+        ? []
+        : [
+            {
+              name: `external/${key}/http`,
+              filter_chain_match: { ...match, application_protocols: HTTP_PROTOCOLS },
+              filters: [outboundHttp(settings, onDemand)],
+            },
+            {
+              name: `external/${key}/tcp`,
+              filter_chain_match: match,
+              filters: [clusterFromFormat('tcp|%DOWNSTREAM_LOCAL_ADDRESS%'), outboundTcp(settings, onDemand)],
+            },
+          ]),
+    ]
+  })
+}
+
+export function cidrRange(range: string): CidrRange {
+  const [address_prefix = '', bits = ''] = range.split('/')
+  return { address_prefix, prefix_len: Number(bits) }
+}

@@ -1,0 +1,321 @@
+// Every resource by its type, its name and who asks: the one place that knows which function makes what. A content is made from the
+// narrowest scope that it depends on, encoded once, and shared by all who see the same.
+import { hash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
+import type { Graph, Reader } from '../engine/graph.ts'
+import type { Mesh } from '../mesh/mesh.ts'
+import { encodeEndpoints } from '../proto/endpoints.ts'
+import type { Protos } from '../proto/encode.ts'
+import type { MessageName } from '../proto/types.ts'
+import type { Resource, ResourceRef } from '../xds/source.ts'
+import { inboundCluster, passthroughCluster, refusedCluster } from './cluster/inbound.ts'
+import { frontendKey, outboundCluster, scopeOf } from './cluster/outbound.ts'
+import { collectorClusters } from './collectors.ts'
+import { endpointsOf, followsLocality } from './endpoint.ts'
+import { inboundRoutes, networkRbacConfig } from './inbound-filters.ts'
+import { inboundListener } from './listener/inbound.ts'
+import { againListener, outboundListener } from './listener/outbound.ts'
+import { upstreamListener } from './listener/upstream.ts'
+import {
+  AGAIN,
+  CLUSTER,
+  ENDPOINTS,
+  EXTENSION,
+  EXTERNAL,
+  formatClusterName,
+  INBOUND,
+  LISTENER,
+  OUTBOUND,
+  parseClusterName,
+  parseInboundName,
+  parseUpstreamName,
+  parseVirtualHostName,
+  PASSTHROUGH,
+  PLACEHOLDER_HOST,
+  REFUSED,
+  REFUSED_HOST,
+  ROUTES,
+  SECRET,
+  VIRTUAL_HOST,
+} from './names.ts'
+import { externalRoutes } from './route/external.ts'
+import { placeholderVirtualHost, refusedVirtualHost } from './route/fixed-hosts.ts'
+import { routeConfiguration } from './route/route-configuration.ts'
+import { virtualHost } from './route/virtual-host.ts'
+import type { Secrets } from './secrets.ts'
+import type { View } from './view.ts'
+import { visibleAddresses } from './visible.ts'
+
+/** A resource as it was authored: what people read. */
+export interface Authored {
+  readonly type: MessageName
+  readonly name: string
+  readonly message: unknown
+  readonly requires: readonly ResourceRef[]
+  /** For secrets, whose version follows from what they are rather than from their bytes. */
+  readonly version?: string
+}
+
+export interface Resources {
+  /** The content of a name for a proxy; to be watched. Key: `resourceKey`. */
+  readonly resource: Reader<Resource | undefined>
+  /** The same before it is encoded. */
+  authored(type: string, name: string, view: View): Authored | undefined
+}
+
+export interface ResourcesOptions {
+  readonly graph: Graph
+  readonly mesh: Mesh
+  readonly protos: Protos
+  readonly secrets: Secrets
+  /** Addresses that a workload's proxies have asked for and nobody has, by key of the workload. */
+  readonly refusedNames: Reader<readonly string[]>
+  /** Changes a message as the EnvoyPatches of a workload say. */
+  readonly patch?: (workload: string, authored: Authored) => Authored
+  /** Whether any EnvoyPatch applies to a workload: then what it gets is its own. */
+  readonly patched?: (workload: string) => boolean
+}
+
+/** The part of a view that the content of a resource can follow, so that equal parts share it. */
+export function resourceKey(type: string, name: string, view: View): string {
+  return `${type}\n${name}\n${scopeFor(type, name, view)}`
+}
+
+function scopeFor(type: string, name: string, view: View): string {
+  const { namespace, locality } = view
+  switch (type) {
+    case CLUSTER:
+      return parseInboundName(name) !== undefined || name === INBOUND ? JSON.stringify(inboundView(view)) : JSON.stringify({ namespace })
+    case ENDPOINTS:
+      return JSON.stringify({ namespace, locality })
+    case VIRTUAL_HOST:
+      return JSON.stringify(name === REFUSED_HOST ? { namespace, workload: view.workload } : { namespace })
+    case LISTENER:
+      if (name === OUTBOUND) {
+        const { interception, ipv6, stateOfTheWorld } = view
+        return JSON.stringify({ namespace, interception, ipv6, stateOfTheWorld })
+      }
+      if (name === AGAIN) return '{}'
+      return JSON.stringify({ ...inboundView(view), stateOfTheWorld: view.stateOfTheWorld })
+    case ROUTES:
+      if (name === OUTBOUND) return JSON.stringify({ namespace, stateOfTheWorld: view.stateOfTheWorld })
+      return JSON.stringify(name === EXTERNAL ? { namespace } : { workload: view.workload })
+    case EXTENSION:
+      return JSON.stringify({ workload: view.workload })
+    default:
+      return JSON.stringify({ workload: view.workload, namespace, serviceAccount: view.serviceAccount })
+  }
+}
+
+function inboundView({ workload, namespace, interception, appAddress, ipv6 }: View) {
+  return { workload, namespace, interception, appAddress, ipv6 }
+}
+
+export function buildResources(options: ResourcesOptions): Resources {
+  const { graph, mesh, protos, secrets } = options
+
+  const encode = (authored: Authored | undefined): Resource | undefined => {
+    if (authored === undefined) return undefined
+    const { type, name, requires } = authored
+    const bytes = protos.encodeUnknown(type, authored.message)
+    return { name, version: authored.version ?? versionOf(bytes), bytes, requires }
+  }
+
+  // contents that several scopes share, by `name\nscope`
+  const clusters = graph.derive<Resource | undefined>(
+    'envoy.cluster',
+    (key) => {
+      const [name = '', namespace = ''] = key.split('\n')
+      return encode(authoredCluster(name, namespace))
+    },
+    sameResource,
+  )
+  const endpoints = graph.derive<Resource | undefined>(
+    'envoy.endpoints',
+    (key) => {
+      const [name = '', namespace = '', locality = ''] = key.split('\n')
+      const bytes = encodeEndpoints(endpointsOf(mesh, name, namespace, locality))
+      return { name, version: versionOf(bytes), bytes, requires: [] }
+    },
+    sameResource,
+  )
+  const virtualHosts = graph.derive<Resource | undefined>(
+    'envoy.virtualHost',
+    (key) => {
+      const [name = '', namespace = ''] = key.split('\n')
+      return encode(authoredVirtualHost(name, namespace))
+    },
+    sameResource,
+  )
+
+  const authoredCluster = (name: string, namespace: string): Authored | undefined => {
+    if (name === PASSTHROUGH || name === REFUSED)
+      return { type: CLUSTER, name, message: name === PASSTHROUGH ? passthroughCluster() : refusedCluster(), requires: [] }
+    const collector = collectorClusters(mesh.settings.get('')).find((cluster) => cluster.name === name)
+    if (collector !== undefined) return { type: CLUSTER, name, message: collector, requires: [] }
+    const content = outboundCluster(mesh, name, namespace)
+    return content && { type: CLUSTER, name, ...content }
+  }
+
+  const authoredVirtualHost = (name: string, namespace: string): Authored | undefined => {
+    if (name === PLACEHOLDER_HOST) return { type: VIRTUAL_HOST, name, message: placeholderVirtualHost(), requires: [] }
+    const dialled = parseVirtualHostName(name)
+    const destination = dialled && mesh.services.destination.get(formatClusterName({ kind: 'http', ...dialled }))
+    if (dialled === undefined || destination?.kind !== 'service') return undefined
+    const frontend = mesh.http.get(
+      frontendKey(mesh, { service: destination.service.key, port: destination.port.port }, namespace),
+    )
+    if (frontend === undefined) return undefined
+    const { message, clusters: needed } = virtualHost(frontend, dialled.address, dialled.port)
+    return { type: VIRTUAL_HOST, name, message, requires: needed.filter((cluster) => cluster !== REFUSED).map((cluster) => ({ type: CLUSTER, name: cluster })) }
+  }
+
+  /** The narrowest namespace that the content of an outbound name follows. */
+  const narrow = (name: string, namespace: string): string => {
+    const parsed = parseClusterName(name)
+    if (parsed === undefined) return ''
+    if (parsed.kind === 'external') return namespace
+    const destination = mesh.services.destination.get(formatClusterName({ kind: 'http', address: parsed.address, port: parsed.port }))
+    if (destination === undefined) return namespace
+    return destination.kind === 'service' ? scopeOf(mesh, destination.service.key, namespace) : ''
+  }
+
+  const authored = (type: string, name: string, view: View): Authored | undefined => {
+    const content = unpatched(type, name, view)
+    return content !== undefined && options.patch !== undefined ? options.patch(view.workload, content) : content
+  }
+
+  const unpatched = (type: string, name: string, view: View): Authored | undefined => {
+    const settings = mesh.settings.get('')
+    const of = (message: unknown, requires: readonly ResourceRef[] = []): Authored | undefined =>
+      message === undefined ? undefined : { type: type as MessageName, name, message, requires }
+    switch (type) {
+      case LISTENER:
+        return of(listener(name, view))
+      case ROUTES: {
+        if (name === OUTBOUND) {
+          if (!view.stateOfTheWorld) return of(routeConfiguration({ vhds: true }))
+          const inline = visibleAddresses(mesh).flatMap(({ address, port }) => {
+            const host = authoredVirtualHost(`${OUTBOUND}/${formatClusterName({ kind: 'http', address, port })}`, view.namespace)
+            return host === undefined ? [] : [host]
+          })
+          return of(
+            routeConfiguration({ vhds: false, virtualHosts: inline.map(({ message }) => message as never) }),
+            inline.flatMap(({ requires }) => requires),
+          )
+        }
+        if (name === EXTERNAL) return of(externalRoutes(settings, mesh.externals.visible.get(view.namespace)))
+        const port = parseInboundName(name)
+        if (port === undefined && name !== INBOUND) return undefined
+        const workload = mesh.services.workload.get(view.workload)
+        return of(
+          inboundRoutes({
+            name,
+            authorization: mesh.authorization.get(view.workload),
+            trustDomain: settings.trustDomain,
+            rateLimit: workload === undefined || port === undefined ? undefined : mesh.policies.rateLimit(workload, port),
+          }),
+        )
+      }
+      case VIRTUAL_HOST: {
+        if (name === REFUSED_HOST) {
+          const refused = options.refusedNames.get(view.workload)
+          return of(refused.length === 0 ? undefined : refusedVirtualHost(refused))
+        }
+        return authoredVirtualHost(name, view.namespace)
+      }
+      case CLUSTER: {
+        if (name !== INBOUND && parseInboundName(name) === undefined) return authoredCluster(name, view.namespace)
+        const port = parseInboundName(name)
+        return of(
+          inboundCluster({
+            name,
+            ipv6: view.ipv6,
+            application:
+              view.interception === 'None' && view.appAddress !== undefined && port !== undefined
+                ? { address: view.appAddress, port }
+                : undefined,
+          }),
+        )
+      }
+      case ENDPOINTS:
+        return of(
+          protos.decode(ENDPOINTS, encodeEndpoints(endpointsOf(mesh, name, view.namespace, view.locality))),
+        )
+      case EXTENSION:
+        return of(networkRbacConfig(name, mesh.authorization.get(view.workload), settings.trustDomain))
+      case SECRET:
+        return secrets.secret(name, view)
+      default:
+        return undefined
+    }
+  }
+
+  const listener = (name: string, view: View): unknown => {
+    const settings = mesh.settings.get('')
+    const onDemand = !view.stateOfTheWorld
+    if (name === OUTBOUND) {
+      if (view.interception === 'None') return undefined
+      const externals = mesh.externals.visible.get(view.namespace)
+      return outboundListener({ ipv6: view.ipv6, onDemand, settings, externals })
+    }
+    if (name === AGAIN) return againListener()
+    const workload = mesh.services.workload.get(view.workload)
+    if (workload === undefined) return undefined
+    if (name === INBOUND)
+      return inboundListener({
+        workload,
+        mtls: mesh.mtls.get(view.workload),
+        settings,
+        ipv6: view.ipv6,
+        bind: view.interception === 'None' ? workload.addresses[0] : undefined,
+      })
+    const upstream = workload.upstreams.find(({ localPort }) => localPort === parseUpstreamName(name))
+    const address = upstream && mesh.services.service.get(upstream.service)?.addresses[0]
+    if (upstream === undefined || address === undefined) return undefined
+    return upstreamListener({
+      name,
+      address: view.appAddress ?? '127.0.0.1',
+      port: upstream.localPort,
+      destination: formatClusterName({ kind: 'http', address, port: upstream.servicePort }),
+      onDemand,
+      settings,
+    })
+  }
+
+  const resource = graph.derive<Resource | undefined>(
+    'envoy.resource',
+    (key) => {
+      const [type = '', name = '', scope = '{}'] = key.split('\n')
+      const view = JSON.parse(scope) as View
+      if (view.workload !== undefined && options.patched?.(view.workload) === true) return encode(authored(type, name, view))
+      switch (type) {
+        case CLUSTER:
+          if (name === INBOUND || parseInboundName(name) !== undefined) break
+          return clusters.get(`${name}\n${narrow(name, view.namespace)}`)
+        case ENDPOINTS:
+          return endpoints.get(`${name}\n${narrow(name, view.namespace)}\n${followsLocality(mesh, name) ? view.locality : ''}`)
+        case VIRTUAL_HOST: {
+          if (name === REFUSED_HOST) break
+          const dialled = parseVirtualHostName(name)
+          return virtualHosts.get(`${name}\n${dialled === undefined ? '' : narrow(formatClusterName({ kind: 'http', ...dialled }), view.namespace)}`)
+        }
+        default:
+      }
+      return encode(authored(type, name, view))
+    },
+    sameResource,
+  )
+
+  return { resource, authored }
+}
+
+/** A version is a hash of the content: the same on every replica, and after a restart. */
+export function versionOf(bytes: Uint8Array): string {
+  return hash('sha256', bytes, 'base64url').slice(0, 16)
+}
+
+function sameResource(a: Resource | undefined, b: Resource | undefined): boolean {
+  if (a === b) return true
+  return a !== undefined && b !== undefined && a.version === b.version && isDeepStrictEqual(a.requires, b.requires)
+}
