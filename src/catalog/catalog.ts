@@ -10,7 +10,6 @@ import { kinds, type AnyObject, type KindName, type ObjectOf, type Parsed } from
 import type { Graph, Table } from '../engine/graph.ts'
 import type { Change, Declaration, Origin } from './change.ts'
 import {
-  compareText,
   diagnosticsOf,
   insertClaim,
   read,
@@ -23,7 +22,7 @@ import {
 import { sameContent } from './content.ts'
 import { identify, type Identity } from './identify.ts'
 import type { CatalogMetrics } from './metrics.ts'
-import { duplicate, problemsOf, unidentified, type Problem } from './problems.ts'
+import { compareProblems, duplicate, problemsOf, unidentified, type Problem } from './problems.ts'
 import { placeKey, unreadable, type Unreadable } from './unreadable.ts'
 
 export type { Condition, Listener } from './entry.ts'
@@ -162,6 +161,11 @@ export class Catalog {
     this.#settle(touched)
   }
 
+  /** How many objects are in force. */
+  get size(): number {
+    return [...this.#shelves.values()].reduce((sum, { table }) => sum + table.size, 0)
+  }
+
   conditions(kind: KindName, key: string): Condition | undefined {
     return this.#shelf(kind).entries.get(key)?.condition
   }
@@ -184,9 +188,7 @@ export class Catalog {
         }
       }
     }
-    return problems.toSorted(
-      (a, b) => compareText(a.source, b.source) || (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0),
-    )
+    return problems.toSorted(compareProblems)
   }
 
   #shelf(kind: KindName): Shelf {

@@ -9,6 +9,7 @@ import {
   type DiagnosticCode,
 } from '../api/index.ts'
 import type { Origin } from './change.ts'
+import { compareText } from './entry.ts'
 import { fields, type Identity } from './identify.ts'
 
 export interface Problem {
@@ -27,6 +28,16 @@ export interface Problem {
   readonly path: readonly (string | number)[]
   /** What is wrong, what was expected, and how to mend it; names the object and the field. */
   readonly text: string
+}
+
+/** By source, line and column. */
+export function compareProblems(a: Problem, b: Problem): number {
+  return compareText(a.source, b.source) || (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0)
+}
+
+/** `file:line:column: severity: text`, as compilers write it. */
+export function problemLine({ source, line, column, severity, text }: Problem): string {
+  return `${[source, line, column].filter((part) => part !== undefined).join(':')}: ${severity}: ${text}`
 }
 
 /** Diagnostics of one object as problems. */
