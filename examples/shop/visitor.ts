@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ask } from './http.ts'
 
 const WEB = `http://${process.env['UPSTREAM_WEB'] ?? 'web'}`
+const SALE = `http://${process.env['UPSTREAM_SALE'] ?? 'sale'}`
 const PRODUCTS = `http://${process.env['UPSTREAM_PRODUCTS'] ?? 'products'}`
 
 /** What a line is about. */
@@ -24,12 +25,14 @@ async function every(milliseconds: number, visit: () => Promise<void>): Promise<
   }
 }
 
-void every(10, async () => tell({ visit: 'shop', ...(await ask(`${WEB}/api`)) }))
+for (let visitor = 0; visitor < 5; visitor += 1) {
+  void every(20, async () => tell({ visit: 'shop', ...(await ask(`${WEB}/api`)) }))
+}
 void every(50, async () => tell({ visit: 'canary', ...(await ask(`${WEB}/api`, undefined, { 'x-canary': 'yes' })) }))
 // past the front, straight to the products: for the front alone, says a policy
 void every(20, async () => tell({ visit: 'direct', ...(await ask(`${PRODUCTS}/42`)) }))
 void every(500, async () => {
-  const answers = await Promise.all(Array.from({ length: 40 }, () => ask(`${WEB}/slow?ms=100`)))
+  const answers = await Promise.all(Array.from({ length: 40 }, () => ask(`${SALE}/slow?ms=100`)))
   tell({ visit: 'crowd', statuses: answers.map(({ status }) => status) })
 })
 
