@@ -8,11 +8,13 @@ import { noStore, WarmSet, type WarmStore } from './demand/warm-set.ts'
 import type { Clock } from './engine/clock.ts'
 import { Gather } from './engine/gather.ts'
 import { Graph, type Table } from './engine/graph.ts'
+import type { PatchRefused } from './envoy/patch.ts'
 import { buildResources, type Resources } from './envoy/resources.ts'
 import type { Secrets } from './envoy/secrets.ts'
-import { spiffeId } from './envoy/tls.ts'
+import { parseSecretName } from './envoy/cluster/external.ts'
+import { BUNDLE, spiffeId, SVID } from './envoy/tls.ts'
 import type { View } from './envoy/view.ts'
-import { bundleSecret, svidSecret } from './identity/secrets.ts'
+import { bundleSecret, clientSecret, svidSecret } from './identity/secrets.ts'
 import type { Svid } from './identity/svids.ts'
 import type { TrustBundle } from './identity/authority.ts'
 import { buildMesh, type Mesh } from './mesh/mesh.ts'
@@ -31,6 +33,7 @@ export interface CoreOptions {
   /** A bug in a derivation: it keeps its last value, and this is told. */
   readonly onError: (what: string, error: unknown) => void
   readonly onRefused?: (view: View, refusal: Refusal) => void
+  readonly onPatchRefused?: (refused: PatchRefused) => void
   readonly catalog?: Omit<ConstructorParameters<typeof Catalog>[0], 'graph' | 'clock'>
 }
 
@@ -64,6 +67,7 @@ export function buildCore(options: CoreOptions): Core {
     protos: options.protos,
     secrets: identitySecrets(mesh, svids, bundle),
     refusedNames: refusedNames.reader,
+    ...(options.onPatchRefused && { onPatchRefused: options.onPatchRefused }),
   })
   const warm = new WarmSet({
     store: options.warmStore ?? noStore,
@@ -103,16 +107,20 @@ export function buildCore(options: CoreOptions): Core {
   }
 }
 
-/** A proxy's own SVID and the bundle; nothing follows from the name that it asks for but which of the two. */
+/** A proxy's own SVID, the bundle, and the client certificates granted to its namespace: whatever it asks for, nothing else. */
 function identitySecrets(mesh: Mesh, svids: Table<Svid>, bundle: Table<TrustBundle>): Secrets {
   return {
     secret(name, view) {
-      if (name === 'svid') {
+      if (name === SVID) {
         const { trustDomain } = mesh.settings.get('')
         const svid = svids.get(spiffeId(trustDomain, { namespace: view.namespace, name: view.serviceAccount }))
         return svid && { type: SECRET, name, message: svidSecret(svid), requires: [], version: svid.version }
       }
-      if (name !== 'bundle') return undefined
+      if (name !== BUNDLE) {
+        const own = parseSecretName(name)
+        const certificate = own === undefined ? undefined : mesh.externals.clientCertificate(own, view.namespace)
+        return certificate && { type: SECRET, name, message: clientSecret(name, certificate), requires: [] }
+      }
       const roots = bundle.get('')
       return roots && { type: SECRET, name, message: bundleSecret(roots), requires: [] }
     },

@@ -106,6 +106,8 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
         warmStore,
         onError: (what, error) => log.error({ what, error }, 'a bug: this keeps its last value; please report it'),
         catalog: { log, metrics: catalogMetrics(registry) },
+        onPatchRefused: ({ object, type, name, diagnostic }) =>
+          log.warn({ object, type, name, diagnostic }, 'an EnvoyPatch could not be applied; the resource is served without it'),
         onRefused: (view, refusal) => {
           log.warn({ workload: view.workload, ...refusal }, 'a proxy refused a resource; it keeps the last good one')
           options.onRefused?.(view, refusal)

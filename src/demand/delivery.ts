@@ -48,22 +48,43 @@ export function warmKey(mesh: Mesh, view: View): string {
 export class Delivery implements ResourceSource<View> {
   readonly #options: DeliveryOptions
   readonly #names: Reader<readonly string[]>
+  /** Whether any EnvoyPatch is about a workload. */
+  readonly #patched: Reader<boolean>
   /** Streams by workload. */
   readonly #streams = new Map<string, number>()
 
   constructor(options: DeliveryOptions) {
     this.#options = options
+    this.#patched = options.graph.derive('demand.patched', (workload) => options.mesh.patches.get(workload).length > 0)
     this.#names = options.graph.derive('demand.names', (key) => namesOf(options, key), sameJson)
   }
 
   watch(view: View, type: string, name: string, changed: () => void): Watched<Resource | undefined> {
     const { graph, resources, refusedNames } = this.#options
     const onDemand = type === CLUSTER && parseClusterName(name)?.kind === 'http'
-    const inner: Watch<Resource | undefined> = graph.watch(resources.resource, resourceKey(type, name, view), () => {
+    const told = (): void => {
       if (onDemand && inner.value !== undefined) refusedNames.delete(view.workload, name)
       changed()
+    }
+    const begin = (): Watch<Resource | undefined> =>
+      graph.watch(resources.resource, resourceKey(type, name, view, patched.value), told)
+    // a workload with patches of its own shares nothing
+    const patched = graph.watch(this.#patched, view.workload, () => {
+      const old = inner
+      inner = begin()
+      old[Symbol.dispose]()
+      told()
     })
-    return inner
+    let inner = begin()
+    return {
+      get value() {
+        return inner.value
+      },
+      [Symbol.dispose]: () => {
+        patched[Symbol.dispose]()
+        inner[Symbol.dispose]()
+      },
+    }
   }
 
   watchNames(view: View, type: string, changed: () => void): Watched<readonly string[]> {

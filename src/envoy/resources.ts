@@ -8,6 +8,7 @@ import { encodeEndpoints } from '../proto/endpoints.ts'
 import type { Protos } from '../proto/encode.ts'
 import type { MessageName } from '../proto/types.ts'
 import type { Resource, ResourceRef } from '../xds/source.ts'
+import type { Authored } from './authored.ts'
 import { inboundCluster, passthroughCluster, refusedCluster } from './cluster/inbound.ts'
 import { frontendKey, outboundCluster, scopeOf } from './cluster/outbound.ts'
 import { collectorClusters } from './collectors.ts'
@@ -38,6 +39,7 @@ import {
   SECRET,
   VIRTUAL_HOST,
 } from './names.ts'
+import { applyPatches, type PatchRefused } from './patch.ts'
 import { externalRoutes } from './route/external.ts'
 import { placeholderVirtualHost, refusedVirtualHost } from './route/fixed-hosts.ts'
 import { routeConfiguration } from './route/route-configuration.ts'
@@ -45,16 +47,6 @@ import { virtualHost } from './route/virtual-host.ts'
 import type { Secrets } from './secrets.ts'
 import type { View } from './view.ts'
 import { visibleAddresses } from './visible.ts'
-
-/** A resource as it was authored: what people read. */
-export interface Authored {
-  readonly type: MessageName
-  readonly name: string
-  readonly message: unknown
-  readonly requires: readonly ResourceRef[]
-  /** For secrets, whose version follows from what they are rather than from their bytes. */
-  readonly version?: string
-}
 
 export interface Resources {
   /** The content of a name for a proxy; to be watched. Key: `resourceKey`. */
@@ -70,15 +62,13 @@ export interface ResourcesOptions {
   readonly secrets: Secrets
   /** Addresses that a workload's proxies have asked for and nobody has, by key of the workload. */
   readonly refusedNames: Reader<readonly string[]>
-  /** Changes a message as the EnvoyPatches of a workload say. */
-  readonly patch?: (workload: string, authored: Authored) => Authored
-  /** Whether any EnvoyPatch applies to a workload: then what it gets is its own. */
-  readonly patched?: (workload: string) => boolean
+  /** Told of an EnvoyPatch that could not be applied; what it would have changed is served without it. */
+  readonly onPatchRefused?: (refused: PatchRefused) => void
 }
 
-/** The part of a view that the content of a resource can follow, so that equal parts share it. */
-export function resourceKey(type: string, name: string, view: View): string {
-  return `${type}\n${name}\n${scopeFor(type, name, view)}`
+/** The part of a view that the content of a resource can follow, so that equal parts share it; all of it for a patched proxy. */
+export function resourceKey(type: string, name: string, view: View, patched: boolean): string {
+  return `${type}\n${name}\n${patched ? JSON.stringify(view) : scopeFor(type, name, view)}`
 }
 
 function scopeFor(type: string, name: string, view: View): string {
@@ -182,7 +172,11 @@ export function buildResources(options: ResourcesOptions): Resources {
 
   const authored = (type: string, name: string, view: View): Authored | undefined => {
     const content = unpatched(type, name, view)
-    return content !== undefined && options.patch !== undefined ? options.patch(view.workload, content) : content
+    const patches = view.workload === undefined ? [] : mesh.patches.get(view.workload)
+    if (content === undefined || patches.length === 0 || type === SECRET) return content
+    const { message, refused } = applyPatches(protos, content.type, name, content.message, patches)
+    for (const refusal of refused) options.onPatchRefused?.(refusal)
+    return { ...content, message }
   }
 
   const unpatched = (type: string, name: string, view: View): Authored | undefined => {
@@ -288,7 +282,7 @@ export function buildResources(options: ResourcesOptions): Resources {
     (key) => {
       const [type = '', name = '', scope = '{}'] = key.split('\n')
       const view = JSON.parse(scope) as View
-      if (view.workload !== undefined && options.patched?.(view.workload) === true) return encode(authored(type, name, view))
+      if (view.workload !== undefined && mesh.patches.get(view.workload).length > 0) return encode(authored(type, name, view))
       switch (type) {
         case CLUSTER:
           if (name === INBOUND || parseInboundName(name) !== undefined) break

@@ -27,3 +27,11 @@ export function svidSecret(svid: Svid): Secret {
 export function bundleSecret(bundle: TrustBundle): Secret {
   return { name: BUNDLE_SECRET, validation_context: { trusted_ca: { inline_string: bundle.pem } } }
 }
+
+/** A certificate for a host outside, from a Secret of the namespace; PEM. */
+export function clientSecret(name: string, { chain, privateKey }: { readonly chain: string; readonly privateKey: string }): Secret {
+  return {
+    name,
+    tls_certificate: { certificate_chain: { inline_string: chain }, private_key: { inline_string: privateKey } },
+  }
+}

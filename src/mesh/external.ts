@@ -1,6 +1,6 @@
 // Hosts outside the mesh that a namespace's workloads may use: its own ExternalServices, and those of heddle-system for everybody.
 // A host and port that two of them claim goes to the nearer, then to the older.
-import { type ExternalService, type Secret, systemNamespace } from '../api/index.ts'
+import { type ExternalService, heddleGroup, type Secret, systemNamespace } from '../api/index.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { Graph, Reader } from '../engine/graph.ts'
 import { byAge } from './age.ts'
@@ -28,11 +28,19 @@ export type Trust =
   /** What it refers to is not there: nobody is trusted. */
   | { readonly kind: 'missing'; readonly what: string }
 
+/** A certificate with which proxies present themselves to a host outside; PEM. */
+export interface ClientCertificate {
+  readonly chain: string
+  readonly privateKey: string
+}
+
 export interface Externals {
   /** By namespace of the clients. */
   readonly visible: Reader<readonly External[]>
   /** By key of the ExternalService: what its host's certificate is checked against. */
   readonly trust: Reader<Trust>
+  /** The Secret `namespace/name` for clients of a namespace; undefined where it is none, or not granted to them. */
+  clientCertificate(secret: string, namespace: string): ClientCertificate | undefined
 }
 
 export function buildExternals(graph: Graph, catalog: Catalog, lookup: Lookup): Externals {
@@ -82,7 +90,32 @@ export function buildExternals(graph: Graph, catalog: Catalog, lookup: Lookup): 
     },
     sameJson,
   )
-  return { visible, trust }
+  const grants = catalog.table('ReferenceGrant')
+  const granted = (secret: string, namespace: string): boolean => {
+    const { namespace: own, name } = splitKey(secret)
+    if (own === namespace) return true
+    return lookup.grantsByNamespace.get(own).some((key) => {
+      const spec = grants.get(key)?.spec
+      const from = spec?.from.some((ref) => ref.group === heddleGroup && ref.kind === 'ExternalService' && ref.namespace === namespace)
+      const to = spec?.to.some((ref) => ref.group === '' && ref.kind === 'Secret' && (ref.name ?? name) === name)
+      return from === true && to === true
+    })
+  }
+  return {
+    visible,
+    trust,
+    clientCertificate(secret, namespace) {
+      const { namespace: own, name } = splitKey(secret)
+      const used = visible
+        .get(namespace)
+        .some(({ key, spec }) => splitKey(key).namespace === own && spec.tls?.clientCertificateRef?.name === name)
+      if (!used || !granted(secret, namespace)) return undefined
+      const object = secrets.get(secret)
+      const chain = secretText(object, 'tls.crt')
+      const privateKey = secretText(object, 'tls.key')
+      return chain === undefined || privateKey === undefined ? undefined : { chain, privateKey }
+    },
+  }
 }
 
 /** A value of a Secret as text: `stringData` as it is, `data` from base64 (core/v1 Secret). */

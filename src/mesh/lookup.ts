@@ -23,6 +23,8 @@ export interface Lookup {
   readonly servicesByNamespace: Index
   /** TrafficPolicies that limit rates, by namespace. */
   readonly rateLimitsByNamespace: Index
+  /** ReferenceGrants by the namespace that grants. */
+  readonly grantsByNamespace: Index
   /** EnvoyPatches by namespace. */
   readonly patchesByNamespace: Index
 }
@@ -87,6 +89,7 @@ export function buildLookup(graph: Graph, catalog: Catalog): Lookup {
     rateLimitsByNamespace: indexBy(graph, catalog, 'TrafficPolicy', 'rateLimit', (policy, key) =>
       policy.spec.rateLimit === undefined ? [] : [namespaceOf(key)],
     ),
+    grantsByNamespace: indexBy(graph, catalog, 'ReferenceGrant', 'namespace', (_, key) => [namespaceOf(key)]),
     patchesByNamespace: indexBy(graph, catalog, 'EnvoyPatch', 'namespace', (_, key) => [namespaceOf(key)]),
   }
 }

@@ -8,6 +8,7 @@ import { buildFrontends, type Frontends } from './frontend.ts'
 import { buildHttp, type HttpFrontend } from './http.ts'
 import { buildLookup, type Lookup } from './lookup.ts'
 import { buildMtls, modeOf, type Mtls } from './mtls.ts'
+import { buildPatches, type PatchInEffect } from './patches.ts'
 import { buildPolicies, type Policies } from './policies.ts'
 import { buildServices, type Services } from './services.ts'
 import { buildSettings, type Settings } from './settings.ts'
@@ -27,6 +28,8 @@ export interface Mesh {
   /** By key of the workload. */
   readonly authorization: Reader<Authorization>
   readonly externals: Externals
+  /** By key of the workload, in the order in which they apply. */
+  readonly patches: Reader<readonly PatchInEffect[]>
   /** Whether an instance takes mesh TLS only on this port; by key of the workload. */
   strict(workload: string, port: number): boolean
   /** Whether the proxies of a namespace are sent everything visible, or ask for what they use. */
@@ -55,6 +58,7 @@ export function buildMesh(graph: Graph, catalog: Catalog): Mesh {
     mtls,
     authorization: buildAuthorization(graph, catalog, lookup, services.workload, settings),
     externals: buildExternals(graph, catalog, lookup),
+    patches: buildPatches(graph, catalog, lookup, services.workload, settings),
     strict,
     discovery: graph.derive<DiscoveryMode>('mesh.discovery', (namespace) => {
       const own = catalog.table('Namespace').get(namespace)?.metadata.annotations?.[discoveryAnnotation]

@@ -109,3 +109,8 @@ function originatedTls(mesh: Mesh, external: External, host: string): Extension 
 
 /** Name over SDS of a Secret beside the object that refers to it. */
 export const secretName = (owner: string, secret: string): string => `secret/${owner.split('/')[0] ?? ''}/${secret}`
+
+/** Key of the Secret that a name of `secretName` stands for. */
+export function parseSecretName(name: string): string | undefined {
+  return /^secret\/([^/]+\/[^/]+)$/.exec(name)?.[1]
+}
