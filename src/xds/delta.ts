@@ -95,7 +95,7 @@ export class DeltaSession<Client> extends Session<Client> {
       return
     }
     // what was refused in company is tried again one by one: a virtual host takes the good ones of its response with it
-    if (items.length > 1) for (const { entry, version } of items) void version
+    if (items.length > 1) for (const { entry, version } of items) entry.alone = version
     this.refuse(type, items, items, request.error.message)
   }
 

@@ -119,9 +119,12 @@ export class DeltaPeer {
   }
 
   /** Answers what is held, the oldest first; says how many there were. */
-  answerHeld(most = Number.POSITIVE_INFINITY): number {
+  answerHeld(most = Number.POSITIVE_INFINITY, before: (answer: DeltaAnswer) => void = () => {}): number {
     const answers = this.#held.splice(0, most)
-    for (const answer of answers) this.#answer(answer)
+    for (const answer of answers) {
+      before(answer)
+      this.#answer(answer)
+    }
     return answers.length
   }
 
