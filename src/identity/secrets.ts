@@ -29,7 +29,10 @@ export function bundleSecret(bundle: TrustBundle): Secret {
 }
 
 /** A certificate for a host outside, from a Secret of the namespace; PEM. */
-export function clientSecret(name: string, { chain, privateKey }: { readonly chain: string; readonly privateKey: string }): Secret {
+export function clientSecret(
+  name: string,
+  { chain, privateKey }: { readonly chain: string; readonly privateKey: string },
+): Secret {
   return {
     name,
     tls_certificate: { certificate_chain: { inline_string: chain }, private_key: { inline_string: privateKey } },

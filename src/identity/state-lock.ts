@@ -54,9 +54,18 @@ async function removeStale(path: string, aside: string, directory: string): Prom
   const gone = (await unlessMissing(rename(path, aside).then(() => false))) ?? true
   if (gone) return
   const taken = await isHeld(aside)
-  if (taken) await link(aside, path)
+  // if a third one has the place by now, giving it back is too late: all that is left is to stay out
+  if (taken) await unlessExists(link(aside, path))
   await rm(aside, { force: true })
   if (taken) throw await inUse(directory)
+}
+
+async function unlessExists(promise: Promise<void>): Promise<void> {
+  try {
+    await promise
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error
+  }
 }
 
 async function listen(path: string, directory: string): Promise<Server | undefined> {
