@@ -76,7 +76,7 @@ export const ipAddress = z
   .string()
   .min(2)
   .max(45)
-  .refine((text) => isIP(text) !== 0 && !text.includes('%'), 'an IPv4 or IPv6 address such as 10.0.0.7 or fd00::7')
+  .refine((text) => familyOf(text) !== 0, 'an IPv4 or IPv6 address such as 10.0.0.7 or fd00::7')
   .meta({ 'x-kubernetes-validations': [{ rule: 'isIP(self)', message: 'must be an IPv4 or IPv6 address' }] })
 
 /** An IPv4 or IPv6 range as `10.0.0.0/8`. */
@@ -87,9 +87,14 @@ export const cidr = z
   .refine(isCidr, 'a range of addresses such as 10.0.0.0/8 or fd00::/64')
   .meta({ 'x-kubernetes-validations': [{ rule: 'isCIDR(self)', message: 'must be a CIDR such as 10.0.0.0/8' }] })
 
+/** 4, 6, or 0 for what the API server takes for no address: with a zone, or IPv4 in the dress of IPv6. */
+function familyOf(text: string): number {
+  return /%|:.*\./.test(text) ? 0 : isIP(text)
+}
+
 function isCidr(text: string): boolean {
   const [address = '', length = '', ...rest] = text.split('/')
-  const family = address.includes('%') ? 0 : isIP(address)
+  const family = familyOf(address)
   if (family === 0 || rest.length > 0 || !/^(0|[1-9][0-9]{0,2})$/.test(length)) return false
   return Number(length) <= (family === 4 ? 32 : 128)
 }

@@ -147,7 +147,8 @@ function checkString(schema: OpenApi, value: string, refuse: (reason: string) =>
   if (length < (schema.minLength ?? 0) || length > (schema.maxLength ?? Infinity)) refuse('has a wrong length')
   if (schema.pattern !== undefined && !new RegExp(schema.pattern).test(value))
     refuse(`does not match ${schema.pattern}`)
-  if (schema.format === 'byte' && Buffer.from(value, 'base64').toString('base64') !== value) refuse('is not base64')
+  if (schema.format === 'byte' && (value === '' || Buffer.from(value, 'base64').toString('base64') !== value))
+    refuse('is not base64')
 }
 
 function checkList(schema: OpenApi, value: readonly unknown[], refuse: (reason: string) => void): void {

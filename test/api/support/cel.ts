@@ -2,15 +2,14 @@
  * CEL as the API server evaluates it in `x-kubernetes-validations`: integers are 64 bits, reserved words in field names are
  * escaped, patterns are RE2's, and Kubernetes adds functions on addresses.
  */
-import { isIP } from 'node:net'
 import { Environment, type ParseResult } from '@marcbachmann/cel-js'
 import { RE2JS } from 're2js'
-import { cidr } from '../../../src/api/text.ts'
+import { cidr, ipAddress } from '../../../src/api/text.ts'
 import type { OpenApi } from './open-api.ts'
 
 export class Cel {
   readonly #environment = new Environment({ unlistedVariablesAreDyn: true, homogeneousAggregateLiterals: false })
-    .registerFunction('isIP(string): bool', (text: string) => isIP(text) !== 0)
+    .registerFunction('isIP(string): bool', (text: string) => ipAddress.safeParse(text).success)
     .registerFunction('isCIDR(string): bool', (text: string) => cidr.safeParse(text).success)
     .registerFunction('string.re2(string): bool', (text: string, pattern: string) =>
       this.#pattern(pattern).matcher(text).find(),

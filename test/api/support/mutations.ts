@@ -14,7 +14,13 @@ type Path = readonly (string | number)[]
 /** What strings may hold that some pattern, list or rule takes and another does not. */
 const strings = [
   '', ' ', '-', '*', '/', '//', 'a', 'A', 'é', '😀', 'a b', 'a  b', 'a_b', 'a.b', 'a..b', '.a', 'a-', 'a\n', 'a\tb', 'x/y', '(', '.*', '(?=a)',
-  '*.example.com', 'a.*.com', '*.', 'example.com:80', '1.2.3.4', 'fd00::1', '10.0.0.0/8', 'https://*.example.com:8443', 'https://*', 'ftp://a',
+  '*.example.com', 'a.*.com', '*.', 'example.com:80', '1.2.3.4', 'fd00::1',
+  '::ffff:1.2.3.4',
+  '1.2.3.04',
+  'fe80::1%eth0',
+  '10.0.0.1/8',
+  '10.0.0.0/08',
+  '::ffff:1.2.3.0/120', '10.0.0.0/8', 'https://*.example.com:8443', 'https://*', 'ftp://a',
   '0s', '1s', '0', '1h30m5s10ms', '1h1h1h1h1h', '100000s', '5d', '-1s', '1.5s', '/a', '/a//b', '/a/./b', '/a/../b', '/a/..', '/a/.', '/a%2fb',
   '/a%2Fb', '/a#b', '/a%', '/a%41', '/a b', '/é', 'shop.v1.Cart', '.shop', 'shop.', '9x', 'GetItems', 'Get-Items', 'Service', 'true', '5',
 ] // prettier-ignore
@@ -96,12 +102,29 @@ function* replacements(at: OpenApi, value: unknown): Generator {
   } else if (Array.isArray(value)) {
     const [first] = value as unknown[]
     yield [...(value as unknown[]), first]
+    yield [...(value as unknown[]), renumbered(first)]
     yield [...(value as unknown[]), '*']
     for (const size of [at.maxItems, (at.maxItems ?? 0) + 1])
       if (size !== undefined && size <= 65) yield different(first, size)
   } else {
     yield 'x'
+    if (at.additionalProperties !== undefined) {
+      for (const key of ['a b', '{', '', 'example.com/a', '/', 'a'.repeat(300)]) yield { [key]: 'a' }
+      yield Object.fromEntries(Array.from({ length: 65 }, (_, index) => [`a${index}`, 'a']))
+    }
   }
+}
+
+/** An item that differs from another in its numbers only. */
+function renumbered(item: unknown): unknown {
+  if (typeof item === 'number') return item + 1
+  if (typeof item !== 'object' || item === null || Array.isArray(item)) return item
+  return Object.fromEntries(
+    Object.entries(item).map(([name, value]: [string, unknown]) => [
+      name,
+      typeof value === 'number' ? value + 1 : value,
+    ]),
+  )
 }
 
 /** So many items that differ from each other in their strings, if they can. */

@@ -8,7 +8,7 @@ const payload = withRules(
   z.object({
     type: z.enum(['Text', 'Binary']).default('Text').describe('How it is written.'),
     text: z.string().min(1).max(4096).optional().describe('As text.'),
-    binary: z.base64('base64').max(8192).optional().describe('As base64.'),
+    binary: z.base64('base64').min(1).max(8192).optional().describe('As base64.'),
   }),
   {
     holds: ({ type, text, binary }) =>

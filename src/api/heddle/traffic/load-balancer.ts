@@ -135,7 +135,7 @@ export const loadBalancer = withRules(
     slowStart: z
       .object({
         window: duration.describe('How long a new instance takes to its full share.'),
-        aggression: z.number().min(0.1).max(100).default(1).describe('Above 1, the share grows faster at first.'),
+        aggression: z.number().min(1).max(100).default(1).describe('Above 1, the share grows faster at first.'),
         minWeightPercent: percentage.default(10).describe('Share that it begins with.'),
       })
       .optional()
