@@ -68,7 +68,7 @@ function identities(side: LogSide): Readonly<Record<string, string>> {
 function dryRuns(kind: LogKind): Readonly<Record<string, string>> {
   const filter = kind === 'HTTP' ? 'envoy.filters.http.rbac' : 'envoy.filters.network.rbac'
   return {
-    dry_run_deny: `%DYNAMIC_METADATA(${filter}:dry_run_deny_shadow_effective_policy_id)%`,
-    dry_run_allow: `%DYNAMIC_METADATA(${filter}:dry_run_allow_shadow_engine_result)%`,
+    dry_run_deny: `%DYNAMIC_METADATA(${filter}:dry_run_deny.shadow_effective_policy_id)%`,
+    dry_run_allow: `%DYNAMIC_METADATA(${filter}:dry_run_allow.shadow_engine_result)%`,
   }
 }

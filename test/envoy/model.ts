@@ -15,7 +15,8 @@ export interface Model {
 export function modelOf(yaml: string, { broken = false } = {}): Model {
   const { graph, catalog } = catalogWorld()
   const mesh = buildMesh(graph, catalog)
-  const objects: unknown[] = parseAllDocuments(yaml).map((document): unknown => document.toJS())
+  const documents = parseAllDocuments(yaml).map((document): unknown => document.toJS())
+  const objects = documents.filter((object) => object !== null)
   catalog.replaceAll(
     'test.yaml',
     objects.map((object, index) => upsert(object, 'test.yaml', index)),

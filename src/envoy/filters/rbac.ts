@@ -21,11 +21,11 @@ export interface RbacContext {
 export const HTTP_RBAC_DENY = 'heddle.rbac.deny'
 export const HTTP_RBAC_ALLOW = 'heddle.rbac.allow'
 
-/** Statistics are `…rbac.deny_denied`, `…rbac.allow_denied`, and of dry runs `…rbac.dry_run_deny_shadow_denied` and so on. */
-const DENY_STATS = { rules_stat_prefix: 'deny_', shadow_rules_stat_prefix: 'dry_run_deny_', track_per_rule_stats: true }
+/** Statistics are `….rbac.deny.denied`, `….rbac.allow.denied`, of dry runs `….rbac.dry_run_deny.shadow_denied`, and so on. */
+const DENY_STATS = { rules_stat_prefix: 'deny.', shadow_rules_stat_prefix: 'dry_run_deny.', track_per_rule_stats: true }
 const ALLOW_STATS = {
-  rules_stat_prefix: 'allow_',
-  shadow_rules_stat_prefix: 'dry_run_allow_',
+  rules_stat_prefix: 'allow.',
+  shadow_rules_stat_prefix: 'dry_run_allow.',
   track_per_rule_stats: true,
 }
 
@@ -62,8 +62,8 @@ export function networkRbac(
     action === 'ALLOW' && rule.http !== undefined ? undefined : permission(rule.networkAttributes, undefined),
   )
   return {
-    deny: { ...deny, stat_prefix: 'deny_', shadow_rules_stat_prefix: 'dry_run_deny_' },
-    allow: { ...allow, stat_prefix: 'allow_', shadow_rules_stat_prefix: 'dry_run_allow_' },
+    deny: { ...deny, stat_prefix: 'tcp.deny.', shadow_rules_stat_prefix: 'dry_run_deny.' },
+    allow: { ...allow, stat_prefix: 'tcp.allow.', shadow_rules_stat_prefix: 'dry_run_allow.' },
   }
 }
 
