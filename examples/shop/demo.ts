@@ -93,7 +93,8 @@ async function main(signal: AbortSignal): Promise<boolean> {
 
   const seen = new Observations()
   const demo = new Demo(signal)
-  const isolation = (await missingForNetns()).length === 0 ? 'netns' : 'loopback'
+  const isolation =
+    process.argv[2] === '--isolation=loopback' || (await missingForNetns()).length > 0 ? 'loopback' : 'netns'
   demo.say(`Starting the shop of ${base} with --isolation=${isolation}`)
   // `node` of the run commands is this one
   process.env['PATH'] = [dirname(process.execPath), process.env['PATH']].join(delimiter)

@@ -21,6 +21,7 @@ export interface FleetOptions {
 export function fleet({ core, runner, isolation, directoryOf, onError }: FleetOptions): Fleet {
   const { catalog, mesh } = core
   let turn = Promise.resolve()
+  let reconciled = Promise.resolve()
   let due = true
   let disposed = false
 
@@ -30,7 +31,8 @@ export function fleet({ core, runner, isolation, directoryOf, onError }: FleetOp
       due = false
       try {
         await isolation.setHosts(hosts())
-        await runner.reconcile(desired())
+        // not awaited: a workload that is slow to start, or never is, must not hold back another's change
+        reconciled = runner.reconcile(desired()).catch(onError)
       } catch (error) {
         onError(error)
       }
@@ -85,6 +87,7 @@ export function fleet({ core, runner, isolation, directoryOf, onError }: FleetOp
       for (let seen; seen !== turn;) {
         seen = turn
         await seen
+        await reconciled
       }
     },
     [Symbol.dispose]() {

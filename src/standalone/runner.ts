@@ -8,8 +8,6 @@ import type { EnvoyProcess } from './envoy-process.ts'
 import { WorkloadUnit } from './workload-unit.ts'
 import type { RunnableWorkload, RunnerOptions } from './runnable.ts'
 
-export type * from './runnable.ts'
-
 const keyOf = (workload: { readonly namespace: string; readonly name: string }) =>
   `${workload.namespace}/${workload.name}`
 
