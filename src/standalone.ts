@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs'
 import { chmod, readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { ServerCredentials } from '@grpc/grpc-js'
 import type { Logger } from 'pino'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { durationMs } from './api/index.ts'
@@ -83,6 +84,30 @@ export interface Standalone extends AsyncDisposable {
   readonly bundleFile: string
   /** Resolved when all that stands in the folders now is in force. */
   settled(): Promise<void>
+}
+
+/** Nobody there: a client without a proxy and without credentials. */
+const PROXYLESS: View = {
+  workload: '',
+  namespace: '',
+  serviceAccount: '',
+  locality: '',
+  interception: 'None',
+  appAddress: undefined,
+  ipv6: false,
+  stateOfTheWorld: true,
+}
+
+/** Plaintext, for clients on this very machine: whoever can connect there may read what services there are, and nothing secret. */
+function proxylessListen(address: string): XdsListen<View> {
+  const host = address.slice(0, address.lastIndexOf(':')).replaceAll(/[[\]]/g, '')
+  if (!/^(127\.|::1$|localhost$)/.test(host))
+    throw new Error(`--proxyless: ${address} is not a loopback address; proxyless clients have no credentials, so give 127.0.0.1:PORT`)
+  return {
+    address,
+    credentials: ServerCredentials.createInsecure(),
+    authenticator: { authenticate: () => Promise.resolve({ ok: true, client: PROXYLESS }) },
+  }
 }
 
 /** Where this checkout or package is: Envoy and the templates lie beside the sources. */
@@ -187,6 +212,7 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
       ...(socket === undefined ? [] : [{ address: `unix:${socket}`, credentials: credentials() }]),
       ...(options.xds === undefined ? [] : [{ address: options.xds, credentials: credentials() }]),
     ]
+    if (options.proxyless !== undefined) listen.push(proxylessListen(options.proxyless))
     const placement = {
       interception: options.run?.isolation === 'netns' ? ('Redirect' as const) : ('None' as const),
       ipv6: existsSync('/proc/net/if_inet6'),

@@ -127,6 +127,7 @@ export class Delivery implements ResourceSource<View> {
   connected(view: View): void {
     const { mesh, changed } = this.#options
     this.#streams.set(view.workload, (this.#streams.get(view.workload) ?? 0) + 1)
+    if (!mesh.services.workload.get(view.workload)) return
     // an authenticated proxy stands before it from now on; that it is away for a moment must not bring plaintext back
     if (!mesh.meshed.has(view.workload)) {
       mesh.meshed.set(view.workload, true)

@@ -4,7 +4,8 @@ import { hash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { Graph, Reader } from '../engine/graph.ts'
 import type { Mesh } from '../mesh/mesh.ts'
-import { encodeEndpoints } from '../proto/endpoints.ts'
+import { parseBackendName } from '../mesh/http.ts'
+import { encodeEndpoints, type Endpoints } from '../proto/endpoints.ts'
 import type { Protos } from '../proto/encode.ts'
 import type { MessageName } from '../proto/types.ts'
 import type { Resource, ResourceRef } from '../xds/source.ts'
@@ -39,6 +40,7 @@ import {
   SECRET,
   VIRTUAL_HOST,
 } from './names.ts'
+import { grpcCluster, grpcEndpoints, grpcListener, grpcRoutes, parseGrpcName } from './proxyless.ts'
 import { applyPatches, type PatchRefused } from './patch.ts'
 import { externalRoutes } from './route/external.ts'
 import { placeholderVirtualHost, refusedVirtualHost } from './route/fixed-hosts.ts'
@@ -81,6 +83,7 @@ function scopeFor(type: string, name: string, view: View): string {
     case VIRTUAL_HOST:
       return JSON.stringify(name === REFUSED_HOST ? { namespace, workload: view.workload } : { namespace })
     case LISTENER:
+      if (parseBackendName(name) !== undefined) return '{}'
       if (name === OUTBOUND) {
         const { interception, ipv6, stateOfTheWorld } = view
         return JSON.stringify({ namespace, interception, ipv6, stateOfTheWorld })
@@ -88,6 +91,7 @@ function scopeFor(type: string, name: string, view: View): string {
       if (name === AGAIN) return '{}'
       return JSON.stringify({ ...inboundView(view), stateOfTheWorld: view.stateOfTheWorld })
     case ROUTES:
+      if (parseBackendName(name) !== undefined) return '{}'
       if (name === OUTBOUND) return JSON.stringify({ namespace, stateOfTheWorld: view.stateOfTheWorld })
       return JSON.stringify(name === EXTERNAL ? { namespace } : { workload: view.workload })
     case EXTENSION:
@@ -124,7 +128,7 @@ export function buildResources(options: ResourcesOptions): Resources {
     'envoy.endpoints',
     (key) => {
       const [name = '', namespace = '', locality = ''] = key.split('\n')
-      const bytes = encodeEndpoints(endpointsOf(mesh, name, namespace, locality))
+      const bytes = encodeEndpoints(assignment(name, namespace, locality))
       return { name, version: versionOf(bytes), bytes, requires: [] }
     },
     sameResource,
@@ -138,11 +142,18 @@ export function buildResources(options: ResourcesOptions): Resources {
     sameResource,
   )
 
+  const assignment = (name: string, namespace: string, locality: string): Endpoints =>
+    parseGrpcName(name) === undefined ? endpointsOf(mesh, name, namespace, locality) : grpcEndpoints(mesh, name)
+
   const authoredCluster = (name: string, namespace: string): Authored | undefined => {
     if (name === PASSTHROUGH || name === REFUSED)
       return { type: CLUSTER, name, message: name === PASSTHROUGH ? passthroughCluster() : refusedCluster(), requires: [] }
     const collector = collectorClusters(mesh.settings.get('')).find((cluster) => cluster.name === name)
     if (collector !== undefined) return { type: CLUSTER, name, message: collector, requires: [] }
+    if (parseGrpcName(name) !== undefined) {
+      const message = grpcCluster(mesh, name)
+      return message && { type: CLUSTER, name, message, requires: [] }
+    }
     const content = outboundCluster(mesh, name, namespace)
     return content && { type: CLUSTER, name, ...content }
   }
@@ -187,6 +198,7 @@ export function buildResources(options: ResourcesOptions): Resources {
       case LISTENER:
         return of(listener(name, view))
       case ROUTES: {
+        if (parseBackendName(name) !== undefined) return of(grpcRoutes(mesh, name))
         if (name === OUTBOUND) {
           if (!view.stateOfTheWorld) return of(routeConfiguration({ vhds: true }))
           const inline = visibleAddresses(mesh).flatMap(({ address, port }) => {
@@ -234,7 +246,7 @@ export function buildResources(options: ResourcesOptions): Resources {
       }
       case ENDPOINTS:
         return of(
-          protos.decode(ENDPOINTS, encodeEndpoints(endpointsOf(mesh, name, view.namespace, view.locality))),
+          protos.decode(ENDPOINTS, encodeEndpoints(assignment(name, view.namespace, view.locality))),
         )
       case EXTENSION:
         return of(networkRbacConfig(name, mesh.authorization.get(view.workload), settings.trustDomain))
@@ -246,6 +258,7 @@ export function buildResources(options: ResourcesOptions): Resources {
   }
 
   const listener = (name: string, view: View): unknown => {
+    if (parseBackendName(name) !== undefined) return grpcListener(mesh, name)
     const settings = mesh.settings.get('')
     const onDemand = !view.stateOfTheWorld
     if (name === OUTBOUND) {

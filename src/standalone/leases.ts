@@ -17,6 +17,8 @@ export class SvidLeases implements Disposable {
   }
 
   connected(view: View): void {
+    // a proxyless client has no identity
+    if (view.serviceAccount === '') return
     const id = this.#idOf(view)
     const held = this.#held.get(id)
     if (held !== undefined) {
