@@ -1,13 +1,16 @@
 // Cross-origin requests (HTTPCORSFilter, Fetch standard): who may ask, and what a preflight is told.
 import type { Cors } from '../../api/index.ts'
-import { any, type Any, type Message } from '../../proto/types.ts'
+import type { HttpMatch } from '../../mesh/http.ts'
+import { any, type Message } from '../../proto/types.ts'
 import { CORS_FILTER } from './http-filters.ts'
+import type { Decision, PerFilter } from './decision.ts'
+import type { HeaderMatcher } from './match.ts'
 import { quoteRegex } from './path.ts'
 
 type StringMatcher = Message<'envoy.type.matcher.v3.StringMatcher'>
 
 /** Configuration of the CORS filter for a route. */
-export function corsPolicy(cors: Cors | undefined): Readonly<Record<string, Any>> {
+export function corsPolicy(cors: Cors | undefined): PerFilter {
   if (cors === undefined) return {}
   const credentials = cors.allowCredentials === true
   // to a browser that sends credentials "*" is no wildcard but a name, and nothing stands for "all that there is"
@@ -20,8 +23,6 @@ export function corsPolicy(cors: Cors | undefined): Readonly<Record<string, Any>
       ...list('expose_headers', exposed),
       max_age: String(cors.maxAge),
       ...(credentials && { allow_credentials: true }),
-      // who is not allowed gets an answer without the headers, and the application is not bothered
-      forward_not_matching_preflights: false,
     }),
   }
 }
@@ -33,6 +34,32 @@ const DEFAULT_PORT = { http: '80', https: '443' } as const
 
 /** Any host, as an origin spells it: labels, or an IPv6 address in brackets. */
 const ANY_HOST = String.raw`(?:\[[0-9a-f:.]+\]|[^/:]+)`
+
+/**
+ * Preflights from origins that are not allowed: Envoy would pass them on to the application, or answer them with part of
+ * the headers.
+ */
+export function refusedPreflights(cors: Cors | undefined, { method = 'OPTIONS' }: HttpMatch): Decision[] {
+  const { allowOrigins = [] } = cors ?? {}
+  if (cors === undefined || method !== 'OPTIONS' || allowOrigins.includes('*')) return []
+  const origins = allowOrigins.map((origin): HeaderMatcher => ({
+    name: 'origin',
+    string_match: originMatcher(origin),
+    invert_match: true,
+  }))
+  return [
+    {
+      also: [
+        { name: ':method', string_match: { exact: 'OPTIONS' } },
+        { name: 'access-control-request-method', present_match: true },
+        ...(origins.length > 0 ? origins : [{ name: 'origin', present_match: true }]),
+      ],
+      does: {
+        direct_response: { status: 403, body: { inline_string: 'requests from this origin are not allowed\n' } },
+      },
+    },
+  ]
+}
 
 /** Browsers write origins in lower case and without the scheme's own port; "*" takes labels to its left as well. */
 function originMatcher(origin: string): StringMatcher {

@@ -2,12 +2,11 @@
 // with an error, as Gateway API wants it, while the other backends keep theirs.
 import { durationMs, type FaultInjection } from '../../api/index.ts'
 import type { HttpRule } from '../../mesh/http.ts'
-import { any, type Any } from '../../proto/types.ts'
+import { any } from '../../proto/types.ts'
 import { toDuration } from '../duration.ts'
+import { failureStatus, type PerFilter } from './decision.ts'
 import { FAULT_FILTER } from './http-filters.ts'
 import { fraction } from './fraction.ts'
-
-type PerFilter = Readonly<Record<string, Any>>
 
 const HTTP_FAULT = 'envoy.extensions.filters.http.fault.v3.HTTPFault'
 
@@ -30,9 +29,6 @@ export function faults(injection: FaultInjection | undefined): PerFilter {
     }),
   }
 }
-
-/** Status for requests that no usable backend takes: 500, which for gRPC is 503, that is `UNAVAILABLE` (GRPCRouteRule.backendRefs). */
-export const failureStatus = (rule: HttpRule): number => (rule.kind === 'GRPCRoute' ? 503 : 500)
 
 /** Every request fails, without asking any backend. */
 export function alwaysFails(rule: HttpRule): PerFilter {

@@ -19,6 +19,8 @@ export interface HeaderChanges {
   readonly response: readonly HeaderModifier[]
 }
 
+export const NO_CHANGES: HeaderChanges = { request: [], response: [] }
+
 /** First the former, then the latter. */
 export const thenChange = (first: HeaderChanges, second: HeaderChanges): HeaderChanges => ({
   request: [...first.request, ...second.request],

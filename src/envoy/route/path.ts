@@ -1,6 +1,7 @@
 // Paths as Gateway API means them and as Envoy writes them: prefixes by whole path elements, and their replacement
 // (HTTPPathModifier, the table at `replacePrefixMatch`).
 import type { PathModifier } from '../../api/index.ts'
+import type { HttpMatch } from '../../mesh/http.ts'
 import type { Message } from '../../proto/types.ts'
 
 type RegexSubstitution = Message<'envoy.type.matcher.v3.RegexMatchAndSubstitute'>
@@ -10,6 +11,10 @@ export type PathChange =
   | { readonly kind: 'full'; readonly path: string }
   | { readonly kind: 'literal'; readonly prefix: string }
   | { readonly kind: 'pattern'; readonly pattern: RegexSubstitution }
+
+/** The prefix that a match is about; undefined for a match of another type. */
+export const prefixOf = ({ path }: HttpMatch): string | undefined =>
+  path.type === 'PathPrefix' ? path.value : undefined
 
 /** A prefix without trailing slashes, which are ignored; empty for the prefix of every path. */
 export const bare = (prefix: string): string => prefix.replace(/\/+$/, '')

@@ -2,18 +2,14 @@
 // them, and prints a port that is named even where it is the scheme's own; Gateway API wants the port derived from the
 // scheme and left out there (HTTPRequestRedirectFilter.port). Where the two differ the `Host` header decides: hence
 // sometimes two routes, one for a host with a port, one for a host without.
-import type { RequestRedirect } from '../../api/index.ts'
+import type { HeaderModifier, RequestRedirect } from '../../api/index.ts'
+import type { HttpMatch } from '../../mesh/http.ts'
 import type { Message } from '../../proto/types.ts'
+import type { Decision } from './decision.ts'
 import type { HeaderMatcher } from './match.ts'
-import { pathChange } from './path.ts'
+import { pathChange, prefixOf } from './path.ts'
 
 type RedirectAction = Message<'envoy.config.route.v3.RedirectAction'>
-
-export interface Redirection {
-  readonly redirect: RedirectAction
-  /** What the request must look like besides. */
-  readonly also?: HeaderMatcher
-}
 
 const WELL_KNOWN = { http: 80, https: 443 } as const
 
@@ -29,33 +25,42 @@ const HOST_HAS_PORT: HeaderMatcher = { name: ':authority', string_match: { safe_
 
 /**
  * Redirections, to be tried one after the other.
- * @param matched the path prefix that the rule matches
  * @param servicePort the port that was dialled, which is what the listener's port is at a gateway
+ * @param response header modifiers for the answer
  */
-export function redirections(filter: RequestRedirect, matched: string | undefined, servicePort: number): Redirection[] {
+export function redirections(
+  filter: RequestRedirect,
+  match: HttpMatch,
+  servicePort: number,
+  response: readonly HeaderModifier[],
+): Decision[] {
   const { scheme, hostname, port } = filter
   // requests reach the proxy in plaintext: their own scheme is http
   const wellKnown = WELL_KNOWN[scheme ?? 'http']
   const target = port ?? (scheme === undefined ? servicePort : wellKnown)
-  const common: RedirectAction = {
-    ...(scheme !== undefined && { scheme_redirect: scheme }),
-    ...(hostname !== undefined && { host_redirect: hostname }),
-    ...path(filter, matched),
-    response_code: STATUS[filter.statusCode],
-  }
-  const at = (redirected: number): RedirectAction => ({ ...common, port_redirect: redirected })
-  if (hostname !== undefined) return [{ redirect: target === wellKnown ? common : at(target) }]
+  const as = (port_redirect: number | undefined, also?: HeaderMatcher): Decision => ({
+    ...(also && { also: [also] }),
+    does: {
+      redirect: {
+        ...(scheme !== undefined && { scheme_redirect: scheme }),
+        ...(hostname !== undefined && { host_redirect: hostname }),
+        ...(port_redirect !== undefined && { port_redirect }),
+        ...path(filter, match),
+        response_code: STATUS[filter.statusCode],
+      },
+    },
+    headers: { request: [], response },
+  })
+  if (hostname !== undefined) return [as(target === wellKnown ? undefined : target)]
   if (scheme === undefined && port === undefined) {
     // the host as the client knows it, which says the port where one is needed
-    if (target === wellKnown) return [{ redirect: common }]
-    return [{ redirect: common, also: HOST_HAS_PORT }, { redirect: at(target) }]
+    return target === wellKnown ? [as(undefined)] : [as(undefined, HOST_HAS_PORT), as(target)]
   }
-  if (target !== wellKnown) return [{ redirect: at(target) }]
-  return [{ redirect: at(target), also: HOST_HAS_PORT }, { redirect: common }]
+  return target === wellKnown ? [as(target, HOST_HAS_PORT), as(undefined)] : [as(target)]
 }
 
-function path(filter: RequestRedirect, matched: string | undefined): RedirectAction {
-  const change = pathChange(filter.path, matched)
+function path(filter: RequestRedirect, match: HttpMatch): RedirectAction {
+  const change = pathChange(filter.path, prefixOf(match))
   switch (change?.kind) {
     case 'full':
       return { path_redirect: change.path }

@@ -5,9 +5,10 @@
 // takes the sessions that it has: whatever the weights are now, even 0 (GEP-1619, "Traffic Splitting").
 import { createHash } from 'node:crypto'
 import type { HttpMatch, HttpRule } from '../../mesh/http.ts'
-import { any, type Any, extension, type Extension } from '../../proto/types.ts'
+import { any, extension, type Extension } from '../../proto/types.ts'
 import { positiveDuration } from '../duration.ts'
-import type { HeaderChanges } from './headers.ts'
+import type { PerFilter } from './decision.ts'
+import { type HeaderChanges, NO_CHANGES } from './headers.ts'
 import { SESSION_FILTER } from './http-filters.ts'
 import type { HeaderMatcher } from './match.ts'
 import { bare, quoteRegex } from './path.ts'
@@ -15,7 +16,7 @@ import { bare, quoteRegex } from './path.ts'
 /** How one backend keeps its sessions. */
 export interface Sessions {
   readonly backend: string
-  readonly perFilter: Readonly<Record<string, Any>>
+  readonly perFilter: PerFilter
   /** What answers need besides. */
   readonly headers: HeaderChanges
   /** A request of such a session. */
@@ -72,7 +73,7 @@ function inCookie(rule: HttpRule, path: HttpMatch['path'], backend: string, firs
         },
       ),
     ),
-    headers: { request: [], response: [] },
+    headers: NO_CHANGES,
     match: { name: 'cookie', string_match: { safe_regex: { regex: `(?:.*; *)?${quoteRegex(name)}=.*` } } },
   }
 }
@@ -95,7 +96,7 @@ function inHeader(rule: HttpRule, backend: string): Sessions {
   }
 }
 
-const stateful = (session_state: Extension): Readonly<Record<string, Any>> => ({
+const stateful = (session_state: Extension): PerFilter => ({
   [SESSION_FILTER]: any('envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute', {
     stateful_session: { session_state },
   }),

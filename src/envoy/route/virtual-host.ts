@@ -3,8 +3,9 @@ import type { HttpFrontend, HttpRule } from '../../mesh/http.ts'
 import { socketName } from '../../mesh/model.ts'
 import type { Message } from '../../proto/types.ts'
 import { REFUSED, virtualHostName } from '../names.ts'
+import type { Route } from './decision.ts'
 import { safeRetry } from './retry.ts'
-import { type Route, ruleRoutes } from './rule.ts'
+import { ruleRoutes } from './rule.ts'
 
 export type VirtualHost = Message<'envoy.config.route.v3.VirtualHost'>
 
