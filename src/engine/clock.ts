@@ -1,4 +1,4 @@
-// Time as the identity room sees it: certificates follow the wall clock, so timers do too.
+// Time as certificates and timers see it: the wall clock. Passed in everywhere, like chance.
 //
 // A timer of the runtime counts monotonic time: it stands still while a laptop sleeps and knows nothing of a corrected
 // clock. A certificate expires all the same, so `at` looks at the wall clock again every half minute.

@@ -3,7 +3,7 @@
 import { constants } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import type { Random } from './clock.ts'
+import type { Random } from '../engine/clock.ts'
 
 export interface AtomicWriteOptions {
   readonly mode: number

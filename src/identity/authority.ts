@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 import { parseState, serializeState, type AuthorityStore } from './authority-store.ts'
 import * as ca from './ca-state.ts'
-import type { Clock, Random } from './clock.ts'
+import type { Clock, Random } from '../engine/clock.ts'
 import type { Lifetimes } from './lifetimes.ts'
 import type { IdentityMetrics } from './metrics.ts'
 import { createIssuer, type Certificate, type Issuer } from './x509.ts'

@@ -6,7 +6,7 @@
 // Then a new issuer under it takes over; the old root's key is gone at once, its certificate stays in the bundle until the
 // last leaf below it has ended. Issuers need no such care, since servers send them along: a new one takes over at once.
 
-import type { Random } from './clock.ts'
+import type { Random } from '../engine/clock.ts'
 import type { Lifetimes } from './lifetimes.ts'
 import { createIntermediate, createRoot, type Certificate, type SigningCertificate, type Validity } from './x509.ts'
 

@@ -6,7 +6,7 @@
 import { chmod, mkdir, readdir, readFile, realpath, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { hasCode, TEMPORARY_FILE, unlessMissing, writeAtomically } from './atomic-file.ts'
-import type { Random } from './clock.ts'
+import type { Random } from '../engine/clock.ts'
 import { StateDirError } from './state-dir-error.ts'
 import { lockDirectory } from './state-lock.ts'
 

@@ -7,7 +7,7 @@ import { link, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { hasCode, unlessMissing } from './atomic-file.ts'
-import type { Random } from './clock.ts'
+import type { Random } from '../engine/clock.ts'
 import { StateDirError } from './state-dir-error.ts'
 
 const SOCKET = 'lock'

@@ -8,7 +8,7 @@
 import { createHash, type KeyObject } from 'node:crypto'
 import { inspect } from 'node:util'
 import type { Authority } from './authority.ts'
-import type { Clock, Random } from './clock.ts'
+import type { Clock, Random } from '../engine/clock.ts'
 import type { Lifetimes } from './lifetimes.ts'
 import type { IdentityMetrics } from './metrics.ts'
 import { issueLeaf, type Issuer, type Leaf, type LeafRequest } from './x509.ts'

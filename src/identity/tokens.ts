@@ -7,7 +7,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { inspect } from 'node:util'
 import * as z from 'zod'
-import type { Clock, Random } from './clock.ts'
+import type { Clock, Random } from '../engine/clock.ts'
 import type { StateDir } from './state-dir.ts'
 
 /** A Workload by namespace and name. */

@@ -5,7 +5,7 @@
 
 import { createHash, createPublicKey, generateKeyPairSync, sign, X509Certificate, type KeyObject } from 'node:crypto'
 import * as asn1 from './asn1.ts'
-import type { Random } from './clock.ts'
+import type { Random } from '../engine/clock.ts'
 import { trustDomainId } from './spiffe.ts'
 
 /** A certificate, read once. */

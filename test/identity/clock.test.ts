@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { systemClock } from '../../src/identity/clock.ts'
+import { systemClock } from '../../src/engine/clock.ts'
 
 describe('the system clock', () => {
   beforeEach(() => {
