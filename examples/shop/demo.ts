@@ -11,7 +11,7 @@ import { Observations } from './observations.ts'
 import { type Line, Screen } from './screen.ts'
 
 /** At most so long for one claim to be seen, milliseconds. */
-const PATIENCE_MS = 20_000
+const PATIENCE_MS = 40_000
 
 /** `20s`, `1m`; undefined: until Ctrl-C. */
 function durationOf(text: string | undefined): number | undefined {
@@ -33,14 +33,21 @@ class Demo {
   readonly lines: Line[] = []
   readonly #screen = new Screen(process.stdout)
   readonly #signal: AbortSignal
+  readonly #now: () => string
 
-  constructor(signal: AbortSignal) {
+  /** `now` is what is going on, in a line. */
+  constructor(signal: AbortSignal, now: () => string) {
     this.#signal = signal
+    this.#now = now
   }
 
   say(text: string): void {
     this.#screen.say(text)
-    this.#screen.draw(this.lines)
+    this.draw()
+  }
+
+  draw(): void {
+    this.#screen.draw(this.lines, this.#now())
   }
 
   /** Watches until it holds, or patience ends: then it failed, with what was seen last. */
@@ -51,7 +58,7 @@ class Demo {
       const { held, detail } = await look()
       const late = performance.now() > end
       this.lines[index] = { title, held: held ? true : late ? false : undefined, detail }
-      this.#screen.draw(this.lines)
+      this.draw()
       if (held || late) return
       await delay(50, undefined, { signal: this.#signal })
     }
@@ -59,6 +66,19 @@ class Demo {
 }
 
 const percent = (part: number, whole: number): string => (whole === 0 ? '-' : `${((100 * part) / whole).toFixed(1)} %`)
+
+/** How fast a count grew in the last second or so. */
+function ratePerSecond(count: () => number): () => number {
+  let last = { at: performance.now(), count: 0, rate: 0 }
+  return () => {
+    const at = performance.now()
+    if (at - last.at > 1000) {
+      const now = count()
+      last = { at, count: now, rate: Math.round(((now - last.count) * 1000) / (at - last.at)) }
+    }
+    return last.rate
+  }
+}
 
 /** Replaces a file as an editor does: whole. */
 async function save(path: string, text: string): Promise<void> {
@@ -92,7 +112,8 @@ async function main(signal: AbortSignal): Promise<boolean> {
   await rm(join(policies, 'ratings.yaml'))
 
   const seen = new Observations()
-  const demo = new Demo(signal)
+  const rate = ratePerSecond(() => seen.pages)
+  const demo = new Demo(signal, () => `${seen.pages} pages, ${rate()} a second; ${seen.versions.failed} failed`)
   const isolation =
     process.argv[2] === '--isolation=loopback' || (await missingForNetns()).length > 0 ? 'loopback' : 'netns'
   demo.say(`Starting the shop of ${base} with --isolation=${isolation}`)
@@ -208,15 +229,15 @@ async function main(signal: AbortSignal): Promise<boolean> {
   )
   seen.direct = new Map()
   const start = performance.now()
-  let live: number | undefined
+  let liveAfter: number | undefined
   await save(path, changed)
   await demo.claim({
     title: '  policies/products.yaml: allowed',
     look() {
-      if ((seen.direct.get(200) ?? 0) > 0) live ??= performance.now() - start
+      if ((seen.direct.get(200) ?? 0) > 0) liveAfter ??= performance.now() - start
       return {
-        held: live !== undefined && live < 1000,
-        detail: live === undefined ? answers() : `live after ${live.toFixed(0)} ms`,
+        held: liveAfter !== undefined && liveAfter < 1000,
+        detail: liveAfter === undefined ? answers() : `live after ${liveAfter.toFixed(0)} ms`,
       }
     },
   })
@@ -226,7 +247,9 @@ async function main(signal: AbortSignal): Promise<boolean> {
   demo.say(good ? `Every claim was seen to hold, ${took} s after the start.` : `Not every claim was seen to hold.`)
   const rest = stayFor === undefined ? undefined : stayFor - (performance.now() - started)
   if (rest === undefined) demo.say('The shop stays up until Ctrl-C.')
+  const live = setInterval(() => demo.draw(), 500)
   await delay(Math.max(rest ?? 2 ** 31 - 1, 0), undefined, { signal }).catch(() => undefined)
+  clearInterval(live)
   return good
 }
 

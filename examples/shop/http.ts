@@ -1,4 +1,4 @@
-// What the shop's HTTP services share: asking another, answering with JSON, and saying who called.
+// What the shop's HTTP services share: serving, asking another, answering with JSON, and saying who called.
 import http from 'node:http'
 
 /** Handed on from request to request, so that what belongs together is seen together and routed alike. */
@@ -45,3 +45,14 @@ export const identityIn = (header: string | string[] | undefined): string | unde
 
 export const caller = (request: http.IncomingMessage): string | undefined =>
   identityIn(request.headers['x-forwarded-client-cert'])
+
+/** Serves on HOST and PORT until SIGTERM; then answers what it was asked already, and ends. */
+export function serve(handler: http.RequestListener): void {
+  const server = http.createServer(handler)
+  server.listen(Number(process.env['PORT']), process.env['HOST'])
+  process.on('SIGTERM', () => {
+    server.close(() => process.exit(0))
+    // connections that become idle only now
+    setInterval(() => server.closeIdleConnections(), 20)
+  })
+}

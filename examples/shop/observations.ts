@@ -21,6 +21,8 @@ export class Observations {
   /** The last crowd. */
   crowd = { served: 0, refused: 0, other: 0 }
   stockAnswers = 0
+  /** Pages in all. */
+  pages = 0
 
   /** Forgets all but the edges. */
   reset(): void {
@@ -56,6 +58,7 @@ export class Observations {
     this.#edge('web → reviews', reviews['caller'])
     this.#edge('reviews → ratings', rating['caller'])
     if (/^[0-9]+$/.test(String(product['stock']))) this.stockAnswers += 1
+    this.pages += 1
     const isNew = reviews['version'] === 'v2'
     if (isNew) this.ratings[reviews['stars'] === undefined ? 'failed' : 'good'] += 1
     if (kind === 'canary') this.canary[isNew ? 'v2' : 'other'] += 1

@@ -1,7 +1,6 @@
 // What there is to buy. How many are left it asks the stock keeper, over plain TCP.
-import http from 'node:http'
 import net from 'node:net'
-import { caller, json } from './http.ts'
+import { caller, json, serve } from './http.ts'
 
 const [STOCK_HOST = '', STOCK_PORT = ''] = (process.env['UPSTREAM_STOCK'] ?? 'stock:7000').split(':')
 
@@ -22,10 +21,7 @@ function countOf(id: string): Promise<string> {
   })
 }
 
-const server = http.createServer(async (request, response) => {
+serve(async (request, response) => {
   const id = request.url?.slice(1) ?? ''
   json(response, 200, { service: 'products', caller: caller(request), name: `Blanket ${id}`, stock: await countOf(id) })
 })
-
-server.listen(Number(process.env['PORT']), process.env['HOST'])
-process.on('SIGTERM', () => server.close(() => process.exit(0)))

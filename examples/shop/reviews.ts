@@ -1,7 +1,6 @@
 // What customers say, in two versions: v2 also shows stars, for which it asks ratings over gRPC.
-import http from 'node:http'
 import { credentials, makeClientConstructor, Metadata } from '@grpc/grpc-js'
-import { caller, json } from './http.ts'
+import { caller, json, serve } from './http.ts'
 import { type Rating, ratingsService } from './ratings-service.ts'
 
 const version = process.env['VERSION'] ?? 'v1'
@@ -26,12 +25,9 @@ function ratingOf(id: string): Promise<Rating | { readonly error: string }> {
   })
 }
 
-const server = http.createServer(async (request, response) => {
+serve(async (request, response) => {
   const id = request.url?.slice(1) ?? ''
   const rating = version === 'v1' ? undefined : await ratingOf(id)
   const stars = rating !== undefined && 'stars' in rating ? rating.stars : undefined
   json(response, 200, { service: 'reviews', version, caller: caller(request), text: 'Warm and light.', stars, rating })
 })
-
-server.listen(Number(process.env['PORT']), process.env['HOST'])
-process.on('SIGTERM', () => server.close(() => process.exit(0)))

@@ -26,7 +26,8 @@ export class Screen {
     this.#out.write(`${text}\n`)
   }
 
-  draw(lines: readonly Line[]): void {
+  /** `now` is shown below, on a terminal only. */
+  draw(lines: readonly Line[], now: string): void {
     if (!this.#out.isTTY) {
       for (const { title, held, detail } of lines) {
         if (held === undefined || this.#said.has(title)) continue
@@ -36,11 +37,13 @@ export class Screen {
       return
     }
     this.#clear()
-    const width = this.#out.columns - 3
+    // a terminal may not know its width
+    const width = this.#out.columns > 40 ? this.#out.columns - 3 : 200
     for (const { title, held, detail } of lines) {
       this.#out.write(`${MARKS[`${held}`]} ${`${title.padEnd(34)} ${detail}`.slice(0, width)}\n`)
     }
-    this.#height = lines.length
+    this.#out.write(`  ${now.slice(0, width)}\n`)
+    this.#height = lines.length + 1
   }
 
   #clear(): void {

@@ -25,7 +25,7 @@ async function every(milliseconds: number, visit: () => Promise<void>): Promise<
   }
 }
 
-for (let visitor = 0; visitor < 5; visitor += 1) {
+for (let visitor = 0; visitor < 10; visitor += 1) {
   void every(20, async () => tell({ visit: 'shop', ...(await ask(`${WEB}/api`)) }))
 }
 void every(50, async () => tell({ visit: 'canary', ...(await ask(`${WEB}/api`, undefined, { 'x-canary': 'yes' })) }))

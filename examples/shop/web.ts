@@ -1,11 +1,10 @@
 // The shop's front: a page, made of what products and reviews say. It passes on the headers that tracing and canaries need.
-import http from 'node:http'
-import { ask, caller, json } from './http.ts'
+import { ask, caller, json, serve } from './http.ts'
 
 const PRODUCTS = `http://${process.env['UPSTREAM_PRODUCTS'] ?? 'products'}`
 const REVIEWS = `http://${process.env['UPSTREAM_REVIEWS'] ?? 'reviews'}`
 
-const server = http.createServer(async (request, response) => {
+serve(async (request, response) => {
   const { pathname, searchParams } = new URL(request.url ?? '/', 'http://web')
   if (pathname === '/slow') {
     setTimeout(() => json(response, 200, { service: 'web' }), Number(searchParams.get('ms') ?? 100))
@@ -23,6 +22,3 @@ const server = http.createServer(async (request, response) => {
       `<p>${String(reviews.body['text'])}${stars} <small>(reviews ${String(reviews.body['version'])})</small></p>\n`,
   )
 })
-
-server.listen(Number(process.env['PORT']), process.env['HOST'])
-process.on('SIGTERM', () => server.close(() => process.exit(0)))
