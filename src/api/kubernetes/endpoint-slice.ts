@@ -1,4 +1,5 @@
 /** EndpointSlice: the addresses behind a Service, written by Kubernetes or by hand for a Service without selector. */
+import { isIPv4, isIPv6 } from 'node:net'
 import { z } from 'zod'
 import { defineKind } from '../kind.ts'
 import { typeFields } from '../object.ts'
@@ -47,7 +48,16 @@ const schema = withRules(
     message: 'port names must differ from each other',
     path: ['ports'],
   },
-)
+).superRefine(({ addressType, endpoints }, context) => {
+  const isRight = { IPv4: isIPv4, IPv6: isIPv6, FQDN: () => true }[addressType]
+  for (const [index, { addresses }] of endpoints.entries()) {
+    for (const [at, address] of addresses.entries()) {
+      if (isRight(address) && !address.includes('%')) continue
+      const message = `an ${addressType} address, which is what addressType promises`
+      context.addIssue({ code: 'custom', message, path: ['endpoints', index, 'addresses', at] })
+    }
+  }
+})
 
 export type EndpointSlice = z.infer<typeof schema>
 export type Endpoint = z.infer<typeof endpoint>
