@@ -53,6 +53,8 @@ export function httpRbac(authorization: Authorization, context: RbacContext): { 
 /**
  * What the two network filters do with connections that are not HTTP. A rule that asks for something of a request cannot be met
  * there: an ALLOW does not match, and a DENY matches whatever the request may be (GEP-3779 fails closed likewise).
+ *
+ * Envoy decides when the client's first byte comes (envoy#9023): a server that speaks first is connected to and heard before that.
  */
 export function networkRbac(
   authorization: Authorization,
