@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs'
 import { chmod, readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { isDeepStrictEqual } from 'node:util'
 import { ServerCredentials } from '@grpc/grpc-js'
 import type { Logger } from 'pino'
 import { collectDefaultMetrics, Registry } from 'prom-client'
@@ -39,7 +40,8 @@ import { Runner } from './standalone/runner.ts'
 import type { RunnerEvent } from './standalone/runnable.ts'
 import { serveStatus } from './standalone/status-server.ts'
 import { viewOf } from './standalone/views.ts'
-import { stateWarmStore } from './standalone/warm-store.ts'
+import { warmFile, warmStore } from './standalone/warm-store.ts'
+import { keepMeshed, meshedFile } from './standalone/meshed.ts'
 import { delivering } from './standalone/delivering.ts'
 import type { Refusal } from './xds/source.ts'
 import { startXdsServer, type XdsListen, type XdsServer } from './xds/server.ts'
@@ -123,12 +125,14 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
     const registry = new Registry()
     collectDefaultMetrics({ register: registry, prefix: 'heddle_' })
     const stateDir = stack.use(await StateDir.open(options.stateDir, { lock: true, random }))
-    const warmStore = await stateWarmStore(stateDir, (error) => log.error({ error }, 'the warm set could not be stored'))
+    const unsaved = (error: unknown): void => log.error({ error }, 'the state folder could not be written; it is tried again at the next change')
+    const warm = await warmFile(stateDir, unsaved)
+    const meshed = await meshedFile(stateDir, unsaved)
     const core = stack.use(
       buildCore({
         protos: loadProtos(await readFile(descriptorFile)),
         clock,
-        warmStore,
+        warmStore: warmStore(warm),
         onError: (what, error) => log.error({ what, error }, 'a bug: this keeps its last value; please report it'),
         catalog: { log, metrics: catalogMetrics(registry) },
         onPatchRefused: ({ object, type, name, diagnostic }) =>
@@ -163,6 +167,7 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
     options.signal?.addEventListener('abort', () => stop.abort(), { once: true })
     await folders.loaded
     await allocator.flush(addresses)
+    const proxies = stack.use(keepMeshed(core, meshed))
     core.flush()
 
     // identities
@@ -219,7 +224,7 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
     }
     const server = stack.use(
       await startXdsServer<View>({
-        source: delivering(core.delivery, leases),
+        source: delivering(core.delivery, leases, () => proxies.save()),
         authenticator: {
           async authenticate({ token, nodeId, protocol }) {
             const verdict = await tokens.authenticate({ ...(token !== undefined && { token }), nodeId })
@@ -237,13 +242,23 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
       }),
     )
     if (socket !== undefined) await chmod(socket, 0o666)
+    // what a stream may receive was decided when it began: with its Workload it ends, or begins anew as what that is now
+    stack.use(
+      core.catalog.listen('Workload', (key) => {
+        server.disconnect((client) => {
+          if (client.workload !== key) return false
+          const now = viewOf(core.mesh, key, placement, client.stateOfTheWorld ? 'sotw' : 'delta')
+          return !isDeepStrictEqual(now, client)
+        })
+      }),
+    )
 
     const warmTimer = setInterval(() => core.warm.flush(), 2000)
     warmTimer.unref()
     stack.defer(async () => {
       clearInterval(warmTimer)
       core.warm.flush()
-      await warmStore.settled()
+      await Promise.all([warm.settled(), meshed.settled()])
     })
 
     // workloads

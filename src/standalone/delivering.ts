@@ -3,7 +3,7 @@ import type { View } from '../envoy/view.ts'
 import type { ResourceSource } from '../xds/source.ts'
 import type { SvidLeases } from './leases.ts'
 
-export function delivering(delivery: ResourceSource<View>, leases: SvidLeases): ResourceSource<View> {
+export function delivering(delivery: ResourceSource<View>, leases: SvidLeases, met: () => void): ResourceSource<View> {
   return {
     watch: (view, type, name, changed) => delivery.watch(view, type, name, changed),
     watchNames: (view, type, changed) => delivery.watchNames(view, type, changed),
@@ -14,6 +14,7 @@ export function delivering(delivery: ResourceSource<View>, leases: SvidLeases): 
     connected(view) {
       leases.connected(view)
       delivery.connected(view)
+      met()
     },
     disconnected(view) {
       delivery.disconnected(view)

@@ -1,30 +1,15 @@
-/** The warm set in the state folder. A file that cannot be read costs first uses, nothing else. */
+/** The warm set in the state folder. */
 import { z } from 'zod'
-import type { WarmStore } from '../demand/warm-set.ts'
+import type { Uses, WarmStore } from '../demand/warm-set.ts'
 import type { StateDir } from '../identity/state-dir.ts'
+import { type StateFile, stateFile } from './state-file.ts'
 
-const FILE = 'warm.json'
 const schema = z.record(z.string(), z.record(z.string(), z.number()))
 
-export interface StateWarmStore extends WarmStore {
-  /** Resolved when everything saved so far is on disk. */
-  settled(): Promise<void>
+export function warmFile(stateDir: StateDir, onError: (error: unknown) => void): Promise<StateFile<Readonly<Record<string, Uses>>>> {
+  return stateFile({ stateDir, file: 'warm.json', schema, fallback: {}, onError })
 }
 
-export async function stateWarmStore(stateDir: StateDir, onError: (error: unknown) => void): Promise<StateWarmStore> {
-  let known: z.infer<typeof schema> = {}
-  try {
-    known = schema.parse(JSON.parse((await stateDir.read(FILE)) ?? '{}'))
-  } catch {
-    // spoilt: begin anew
-  }
-  let turn = Promise.resolve()
-  return {
-    load: () => known,
-    save: (all) => {
-      const text = `${JSON.stringify(all)}\n`
-      turn = turn.then(() => stateDir.write(FILE, text)).catch(onError)
-    },
-    settled: () => turn,
-  }
+export function warmStore(file: StateFile<Readonly<Record<string, Uses>>>): WarmStore {
+  return { load: () => file.known, save: (all) => file.save(all) }
 }

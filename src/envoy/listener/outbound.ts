@@ -47,14 +47,19 @@ export function outboundListener(options: OutboundOptions): Listener {
         filter_chain_match: { ...mesh, application_protocols: HTTP_PROTOCOLS },
         filters: [outboundHttp(settings, onDemand)],
       },
-      {
-        name: 'mesh-tls',
-        filter_chain_match: { ...mesh, transport_protocol: 'tls' },
-        filters: [
-          clusterFromFormat('tls|%DOWNSTREAM_LOCAL_ADDRESS%|%REQUESTED_SERVER_NAME%'),
-          outboundTcp(settings, onDemand),
-        ],
-      },
+      // without asking, a proxy cannot have a cluster for every SNI: TLS is TCP then
+      ...(onDemand
+        ? [
+            {
+              name: 'mesh-tls',
+              filter_chain_match: { ...mesh, transport_protocol: 'tls' },
+              filters: [
+                clusterFromFormat('tls|%DOWNSTREAM_LOCAL_ADDRESS%|%REQUESTED_SERVER_NAME%'),
+                outboundTcp(settings, onDemand),
+              ],
+            },
+          ]
+        : []),
       {
         name: 'mesh-tcp',
         filter_chain_match: mesh,

@@ -31,11 +31,15 @@ export function upstreamListener(options: UpstreamOptions): Message<'envoy.confi
         filter_chain_match: { application_protocols: HTTP_PROTOCOLS },
         filters: [outboundHttp(settings, onDemand, destination)],
       },
-      {
-        name: 'tls',
-        filter_chain_match: { transport_protocol: 'tls' },
-        filters: [clusterFromFormat(`tls|${destination}|%REQUESTED_SERVER_NAME%`), outboundTcp(settings, onDemand)],
-      },
+      ...(onDemand
+        ? [
+            {
+              name: 'tls',
+              filter_chain_match: { transport_protocol: 'tls' },
+              filters: [clusterFromFormat(`tls|${destination}|%REQUESTED_SERVER_NAME%`), outboundTcp(settings, onDemand)],
+            },
+          ]
+        : []),
     ],
     default_filter_chain: {
       name: 'tcp',
