@@ -203,8 +203,8 @@ async function main(signal: AbortSignal): Promise<boolean> {
     look() {
       const { good, failed } = seen.ratings
       // those that were under way
-      if (failed > 0 && good + failed < 10) seen.ratings = { good: 0, failed: 0 }
-      return { held: failed === 0 && good >= 100, detail: `${failed} of ${good + failed} failed` }
+      if (failed > 0 && good + failed < 30) seen.ratings = { good: 0, failed: 0 }
+      return { held: failed === 0 && good >= 150, detail: `${failed} of ${good + failed} failed` }
     },
   })
 
