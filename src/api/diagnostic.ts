@@ -38,6 +38,18 @@ export type DiagnosticCode =
   // of what is generated from an object
   | 'patch-refused'
 
+/** A diagnostic; `given` is shown if it is a short scalar, so leave out what may be a secret. */
+export function diagnostic(
+  severity: Diagnostic['severity'],
+  code: DiagnosticCode,
+  path: readonly (string | number)[],
+  message: string,
+  given?: unknown,
+): Diagnostic {
+  const value = shownValue(given)
+  return { severity, code, path, field: fieldText(path), message, ...(value === undefined ? {} : { value }) }
+}
+
 /** `spec.rules[0].path`; keys that are no plain names are quoted, as in `metadata.labels["app.kubernetes.io/name"]`. */
 export function fieldText(path: readonly (string | number)[]): string {
   let text = ''

@@ -1,5 +1,7 @@
 /** What was expected of a field, in words, from zod's issue; and what was probably meant. */
-import type { z } from 'zod'
+import { z } from 'zod'
+import type { SomeType } from 'zod/v4/core'
+import { unwrap } from './shape.ts'
 
 type Issue = z.core.$ZodIssue
 
@@ -14,7 +16,7 @@ const typeNames: Readonly<Record<string, string>> = {
 }
 
 /** What was expected, with a hint how to mend it where there is one. */
-export function expectationOf(issue: Issue, value: unknown): string {
+export function expectationOf(issue: Issue, value: unknown, schema?: SomeType): string {
   switch (issue.code) {
     case 'invalid_type': {
       const expected = typeNames[issue.expected] ?? issue.expected
@@ -24,7 +26,7 @@ export function expectationOf(issue: Issue, value: unknown): string {
       return `expected ${oneOf(issue.values)}${valueHint(issue.values, value)}`
     case 'too_small':
     case 'too_big':
-      return `expected ${bound(issue)}`
+      return `expected ${bound(issue, schema)}`
     case 'invalid_key':
       return issue.issues.map((inner) => expectationOf(inner, value)).join('; ')
     case 'custom':
@@ -37,7 +39,7 @@ export function expectationOf(issue: Issue, value: unknown): string {
 /** The nearest of the known names, if it is near enough to be a slip of the pen. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   let best: string | undefined
-  let least = Math.max(1, Math.floor(name.length / 3)) + 1
+  let least = Math.floor(name.length / 3) + 1
   for (const candidate of known) {
     const distance = similar(name, candidate) ? 0 : editDistance(name, candidate)
     if (distance < least) [best, least] = [candidate, distance]
@@ -64,7 +66,7 @@ function typeHint(expected: string, value: unknown): string {
 
 function oneOf(values: readonly unknown[]): string {
   const shown = values.map((value) => JSON.stringify(value))
-  return shown.length === 1 ? `${shown[0]}` : `one of ${shown.join(', ')}`
+  return shown.length === 1 ? `${shown[0]}, the only choice` : `one of ${shown.join(', ')}`
 }
 
 function valueHint(values: readonly unknown[], value: unknown): string {
@@ -78,11 +80,37 @@ function valueHint(values: readonly unknown[], value: unknown): string {
 
 type Bound = Extract<Issue, { code: 'too_small' | 'too_big' }>
 
-function bound(issue: Bound): string {
-  const [word, limit] = issue.code === 'too_small' ? ['at least', issue.minimum] : ['at most', issue.maximum]
-  const unit = { string: 'character', array: 'item' }[issue.origin as string]
-  if (unit === undefined) return `${word} ${limit}`
-  return `${word} ${limit} ${unit}${limit === 1 ? '' : 's'}`
+const units: Readonly<Record<string, string>> = { string: 'character', array: 'item' }
+
+/** Both ends, where the schema has both: `1 to 65535`. */
+function bound(issue: Bound, schema: SomeType | undefined): string {
+  const unit = units[issue.origin]
+  const count = (limit: number | bigint): string =>
+    unit === undefined ? String(limit) : `${limit} ${unit}${Number(limit) === 1 ? '' : 's'}`
+  const { least, most } = boundsOf(schema === undefined ? undefined : unwrap(schema))
+  if (least !== undefined && most !== undefined && least < most) return `${least} to ${count(most)}`
+  return issue.code === 'too_small' ? `at least ${count(issue.minimum)}` : `at most ${count(most ?? issue.maximum)}`
+}
+
+function boundsOf(schema: SomeType | undefined): {
+  readonly least?: number | undefined
+  readonly most?: number | undefined
+} {
+  if (schema instanceof z.ZodNumber) {
+    return { least: finite(schema.minValue), most: finite(schema.maxValue) }
+  }
+  if (schema instanceof z.ZodString)
+    return { least: schema.minLength ?? undefined, most: schema.maxLength ?? undefined }
+  if (!(schema instanceof z.ZodArray)) return {}
+  const checks = (schema.def.checks ?? []).map(({ _zod: { def } }): object => def)
+  const limit = (name: string): number | undefined =>
+    checks.flatMap((check) => (name in check ? [Number((check as Readonly<Record<string, unknown>>)[name])] : []))[0]
+  return { least: limit('minimum'), most: limit('maximum') }
+}
+
+/** zod bounds all integers by what JavaScript can count; that is no bound. */
+function finite(limit: number | null): number | undefined {
+  return limit === null || Math.abs(limit) >= Number.MAX_SAFE_INTEGER ? undefined : limit
 }
 
 /** Levenshtein's distance, for short names. */

@@ -2,12 +2,12 @@
  * From raw values to objects. Wrong values refuse the object, each with its path and what was expected; unknown fields
  * are tolerated with a warning, since an object may be of a newer version than this program.
  */
-import type { z } from 'zod'
-import { type Diagnostic, type DiagnosticCode, fieldText, shownValue } from './diagnostic.ts'
-import { expectationOf, nearest } from './expectation.ts'
+import { type Diagnostic, diagnostic } from './diagnostic.ts'
+import { nearest } from './expectation.ts'
+import { diagnosticsOf } from './issues.ts'
 import { apiVersionOf, type Kind } from './kind.ts'
 import type { AnyObject } from './object.ts'
-import { conform, isSensitive } from './shape.ts'
+import { conform } from './shape.ts'
 
 export type Parsed<T extends AnyObject = AnyObject> =
   | { readonly ok: true; readonly object: T; readonly warnings: readonly Diagnostic[] }
@@ -38,7 +38,7 @@ export function parse<T extends AnyObject>(kind: Kind<T>, raw: unknown): Parsed<
     .filter(({ path }) => path[0] !== 'status' && (!kind.partial || path[0] === 'metadata'))
     .map(({ path, known }) => ofUnknownField(kind, path, known))
   if (!parsed.success) {
-    const errors = parsed.error.issues.map((issue) => ofIssue(schema, value, issue))
+    const errors = diagnosticsOf(schema, value, parsed.error.issues)
     return { ok: false, errors: bounded([...errors, ...warnings]) }
   }
   return { ok: true, object: parsed.data, warnings: bounded(warnings) }
@@ -88,28 +88,6 @@ function headerErrors(kind: Kind, raw: object): Diagnostic[] {
   return errors
 }
 
-function ofIssue(schema: z.ZodType, root: unknown, issue: z.core.$ZodIssue): Diagnostic {
-  const path = issue.path.filter((segment) => typeof segment !== 'symbol')
-  const value = valueAt(root, path)
-  const sentence = issue.code === 'custom' && issue.params?.['sentence'] === true
-  const absent = value === undefined && !sentence
-  const code: DiagnosticCode = sentence
-    ? 'cross-field'
-    : absent
-      ? 'missing-field'
-      : issue.code === 'invalid_type'
-        ? 'wrong-type'
-        : 'wrong-value'
-  const expected = expectationOf(issue, value)
-  return diagnostic(
-    'error',
-    code,
-    path,
-    absent ? `is missing; ${expected}` : expected,
-    isSensitive(schema, path) ? undefined : value,
-  )
-}
-
 function ofUnknownField(kind: Kind, path: readonly (string | number)[], known: readonly string[]): Diagnostic {
   const name = String(path.at(-1))
   const meant = nearest(name, known)
@@ -117,29 +95,9 @@ function ofUnknownField(kind: Kind, path: readonly (string | number)[], known: r
   return diagnostic('warning', 'unknown-field', path, `is no field of ${kind.kind} here, and is ignored; ${mend}`)
 }
 
-function diagnostic(
-  severity: Diagnostic['severity'],
-  code: DiagnosticCode,
-  path: readonly (string | number)[],
-  message: string,
-  given?: unknown,
-): Diagnostic {
-  const value = shownValue(given)
-  return { severity, code, path, field: fieldText(path), message, ...(value === undefined ? {} : { value }) }
-}
-
 function bounded(all: readonly Diagnostic[]): readonly Diagnostic[] {
   const [first] = all
   if (first === undefined || all.length <= mostDiagnostics) return all
   const rest = `${all.length - mostDiagnostics} more of this object are not shown; mend these first`
   return [...all.slice(0, mostDiagnostics), diagnostic(first.severity, 'too-many', [], rest)]
-}
-
-function valueAt(root: unknown, path: readonly (string | number)[]): unknown {
-  let at = root
-  for (const segment of path) {
-    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, segment)) return undefined
-    at = (at as Readonly<Record<string | number, unknown>>)[segment]
-  }
-  return at
 }

@@ -21,14 +21,21 @@ export interface CelRule {
   readonly message: string
 }
 
-/** Marks issues whose message is a whole sentence and not just what was expected. */
-const asSentence = { sentence: true }
+/** Marks issues whose message is a whole sentence; the rule's object is so many steps above the issue's path. */
+export interface RuleMark {
+  readonly sentence: true
+  readonly depth: number
+}
+
+function mark(depth: number): { [name in keyof RuleMark]: RuleMark[name] } {
+  return { sentence: true, depth }
+}
 
 /** The schema with cross-field rules; the CEL ones travel in its metadata as `x-kubernetes-validations`. */
 export function withRules<S extends z.ZodType>(schema: S, ...rules: readonly Rule<z.output<S>>[]): S {
   let ruled = schema
   for (const { holds, message, path } of rules) {
-    ruled = ruled.refine(holds, { message, params: asSentence, ...(path && { path: [...path] }) })
+    ruled = ruled.refine(holds, { message, params: mark(path?.length ?? 0), ...(path && { path: [...path] }) })
   }
   const added: CelRule[] = rules.flatMap(({ cel, message }) => (cel === undefined ? [] : [{ rule: cel, message }]))
   return ruled.meta({
@@ -86,7 +93,7 @@ function withoutRepetition<S extends z.ZodArray>(schema: S, keyOf: (item: unknow
     const seen = new Set<string>()
     for (const [index, item] of items.entries()) {
       const key = JSON.stringify(keyOf(item))
-      if (seen.has(key)) context.addIssue({ code: 'custom', message, path: [index], params: asSentence })
+      if (seen.has(key)) context.addIssue({ code: 'custom', message, path: [index], params: mark(1) })
       seen.add(key)
     }
   })

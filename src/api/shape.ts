@@ -53,6 +53,15 @@ export function schemaAt(schema: z.ZodType, path: Path): SomeType | undefined {
   return at
 }
 
+/** The first sentence of the description of the field at a path. */
+export function describedAt(schema: z.ZodType, path: Path): string | undefined {
+  for (let layer = schemaAt(schema, path); layer !== undefined; layer = inside(layer)) {
+    const description = layer instanceof z.ZodType ? layer.description : undefined
+    if (description !== undefined) return /^.*?(?=\.(?:\s|$)|;|$)/.exec(description)?.[0]
+  }
+  return undefined
+}
+
 /** True if the field at a path, or one that contains it, may hold a secret. */
 export function isSensitive(schema: z.ZodType, path: Path): boolean {
   let at: SomeType | undefined = schema

@@ -11,6 +11,7 @@ import { findKind, gatewayGroup, type Kind, type KindName, kinds, parse } from '
 import { ApiServer, type Refusal, rulesOf } from './support/api-server.ts'
 import { specialObjects, validObjects } from './support/gateway-objects.ts'
 import { gatewayModule, yamlFiles } from './support/gateway-module.ts'
+import { unhelpful } from './support/helpful.ts'
 import { mutations } from './support/mutations.ts'
 import { type OpenApi, readCrds } from './support/open-api.ts'
 
@@ -53,7 +54,7 @@ function verdict(object: unknown): Verdict {
   if (ours.ok && theirs.length > 0) {
     return { theirs, difference: `taken, though ${theirs.map(({ path, reason }) => `${path} ${reason}`).join('; ')}` }
   }
-  if (ours.ok || theirs.length > 0) return { theirs, difference: undefined }
+  if (ours.ok || theirs.length > 0) return { theirs, difference: ours.ok ? undefined : unhelpful(ours.errors)[0] }
   // Stricter on purpose: Envoy refuses the whole resource around a pattern that is not RE2's.
   const further = ours.errors.filter(
     ({ message, severity }) => severity === 'error' && !message.includes('must be a regular expression of RE2'),

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Kind, type KindName, kinds, parse } from '../../src/api/index.ts'
 import { ApiServer, type Refusal, rulesOf } from './support/api-server.ts'
+import { unhelpful } from './support/helpful.ts'
 import { heddleObjects } from './support/heddle-objects.ts'
 import { mutations, replaced } from './support/mutations.ts'
 import { type OpenApi, readCrds } from './support/open-api.ts'
@@ -30,7 +31,8 @@ function difference(kind: Kind, object: unknown, theirs: readonly Refusal[]): st
     return theirs.length === 0
       ? undefined
       : `taken, though ${theirs.map(({ path, reason }) => `${path} ${reason}`).join('; ')}`
-  if (theirs.length > 0) return undefined
+  const [vague] = unhelpful(ours.errors)
+  if (theirs.length > 0 || vague !== undefined) return vague
   const further = ours.errors.filter(
     ({ message, severity }) => severity === 'error' && !beyondCel.some((known) => known.test(message)),
   )

@@ -74,6 +74,8 @@ const tls = withRules(
       .min(1)
       .max(65_536)
       .regex(/-----BEGIN CERTIFICATE-----/, 'certificates in PEM')
+      // someone's slip could put a private key here
+      .meta({ sensitive: true })
       .optional()
       .describe('Trusts these certificates (PEM).'),
     subjectAltNames: z

@@ -8,6 +8,10 @@ import { labels, typeFields } from '../object.ts'
 import { uniqueBy, withRules } from '../rules.ts'
 import { appProtocol, dnsLabel, dnsSubdomain, ipAddress, portNumber } from '../text.ts'
 
+function isClusterIp(text: string): boolean {
+  return text === '' || text === 'None' || ipAddress.safeParse(text).success
+}
+
 const servicePort = z.object({
   name: dnsLabel.optional().describe('Name; needed where there are several ports.'),
   port: portNumber.describe('The port that clients dial.'),
@@ -24,7 +28,8 @@ const spec = withRules(
   z.object({
     type: z.enum(['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName']).default('ClusterIP'),
     clusterIP: z
-      .union([ipAddress, z.literal('None'), z.literal('')], 'an IP address, "None" for a headless Service, or nothing')
+      .string()
+      .refine(isClusterIp, 'an IP address, "None" for a headless Service, or nothing')
       .optional()
       .describe('The address that clients dial; `None` for a headless Service.'),
     clusterIPs: z
