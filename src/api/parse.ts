@@ -35,7 +35,7 @@ export function parse<T extends AnyObject>(kind: Kind<T>, raw: unknown): Parsed<
   const { value, unknownFields } = conform(schema, raw)
   const parsed = schema.safeParse(value)
   const warnings = unknownFields
-    .filter(({ path }) => path[0] !== 'status' && (!kind.partial || path[0] === 'metadata'))
+    .filter(({ path }) => (path[0] === 'metadata' ? path.length === 2 : path[0] !== 'status' && !kind.partial))
     .map(({ path, known }) => ofUnknownField(kind, path, known))
   if (!parsed.success) {
     const errors = diagnosticsOf(schema, value, parsed.error.issues)

@@ -83,11 +83,12 @@ describe('what is read', () => {
   })
 
   test('has no warnings for what the API server adds', () => {
+    const ownerReferences = [{ apiVersion: 'v1', kind: 'A', name: 'a', uid: 'u', blockOwnerDeletion: true }]
     const metadata = {
       ...meta.metadata,
       uid: 'u',
       managedFields: [{}],
-      ownerReferences: [],
+      ownerReferences,
       selfLink: 'x',
       finalizers: ['a'],
     }

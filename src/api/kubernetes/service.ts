@@ -51,7 +51,8 @@ const spec = withRules(
       .object({ clientIP: z.object({ timeoutSeconds: z.int32().min(1).max(86_400).optional() }).optional() })
       .optional(),
     internalTrafficPolicy: z.enum(['Cluster', 'Local']).optional(),
-    trafficDistribution: z.enum(['PreferClose', 'PreferSameZone', 'PreferSameNode']).optional(),
+    // a string, since later versions of Kubernetes have more choices
+    trafficDistribution: z.string().optional(),
   }),
   {
     holds: ({ ports }) => ports.length < 2 || ports.every(({ name }) => name !== undefined),

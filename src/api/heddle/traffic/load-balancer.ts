@@ -8,16 +8,27 @@ const hashSources = ['SourceIP', 'Header', 'Cookie', 'QueryParam', 'Hostname'] a
 const fieldOfSource = { Header: 'header', Cookie: 'cookie', QueryParam: 'queryParam' } as const
 
 const cookie = z.object({
-  name: z.string().min(1).max(256).describe('Name of the cookie.'),
+  name: headerName.describe('Name of the cookie.'),
   ttl: duration
     .optional()
     .describe('How long a cookie that the proxy sets lasts; without it, none is set. `0s` makes a session cookie.'),
-  path: z.string().min(1).max(1024).optional().describe('Path of a cookie that the proxy sets.'),
+  path: z
+    .string()
+    .min(1)
+    .max(1024)
+    .regex(/^\/[ -:<-~]*$/, 'a path such as /shop, without ";"')
+    .optional()
+    .describe('Path of a cookie that the proxy sets.'),
   attributes: z
     .array(
       z.object({
-        name: z.string().min(1).max(256).describe('Name.'),
-        value: z.string().max(4096).default('').describe('Value.'),
+        name: headerName.describe('Name.'),
+        value: z
+          .string()
+          .max(4096)
+          .regex(/^[ -:<-~]*$/, 'visible ASCII characters and spaces, without ";"')
+          .default('')
+          .describe('Value.'),
       }),
     )
     .max(10)
