@@ -5,6 +5,7 @@
 import { parseAllDocuments } from 'yaml'
 import { z } from 'zod'
 import { allKinds, apiVersionOf, diagnosticText, findKind, type Kind, parse } from '../../src/api/index.ts'
+import { durationPattern } from '../../src/api/duration.ts'
 import { structural, type Structural } from './structural.ts'
 
 const notice = '<!-- Generated from src/api by `make generate`; edit it there. -->\n'
@@ -84,7 +85,7 @@ function collect(kind: Kind, path: string, schema: Structural, required: boolean
   const below = schema.items ?? schema
   if (path !== 'spec') {
     const preset = link !== undefined || schema.type === 'object' ? undefined : schema.default
-    const shown = preset === undefined ? '' : `\`${JSON.stringify(preset).replaceAll('"', '')}\``
+    const shown = preset === undefined ? '' : `\`${presetText(preset)}\``
     const meaning = [schema.description, link].filter((part) => part !== undefined).join(' See ')
     rows.push(
       `| \`${path.slice('spec.'.length)}\`${required ? ' *' : ''} | ${typeText(schema)} | ${cell(shown)} | ${cell(meaning)} |`,
@@ -97,18 +98,24 @@ function collect(kind: Kind, path: string, schema: Structural, required: boolean
   }
 }
 
+function presetText(preset: unknown): string {
+  return preset === '' ? '""' : JSON.stringify(preset).replaceAll('"', '')
+}
+
 function typeText(schema: Structural): string {
   if (schema.enum !== undefined) return schema.enum.map((value) => `\`${String(value)}\``).join(', ')
   switch (schema.type) {
     case 'array': {
       const items = schema.items?.enum === undefined ? plural(schema.items) : typeText(schema.items)
-      return `list of ${items}${range(schema.minItems, schema.maxItems, '')}`
+      return `list of ${items}${range(schema.minItems, schema.maxItems)}`
     }
     case 'object':
       return schema.additionalProperties === undefined ? 'object' : `map to ${typeText(schema.additionalProperties)}`
     case 'integer':
     case 'number':
-      return `${schema.type}${range(schema.minimum, schema.maximum, '')}`
+      return `${schema.type}${range(schema.minimum, schema.maximum)}`
+    case 'string':
+      return schema.pattern === durationPattern.source ? 'duration' : 'string'
     case undefined:
       return 'any value'
     default:
@@ -117,15 +124,14 @@ function typeText(schema: Structural): string {
 }
 
 function plural(schema: Structural | undefined): string {
-  const [first = '', rest = ''] = schema === undefined ? [] : [schema.type, range(schema.minimum, schema.maximum, '')]
+  const [first = '', rest = ''] = schema === undefined ? [] : [schema.type, range(schema.minimum, schema.maximum)]
   return `${first}s${rest}`
 }
 
-function range(least: number | undefined, most: number | undefined, unit: string): string {
+function range(least: number | undefined, most: number | undefined): string {
   const bounded = most !== undefined && most < 2 ** 31 - 1
-  if (least === undefined && !bounded) return ''
-  if (!bounded) return `, at least ${least}${unit}`
-  return least === undefined || least === 0 ? `, at most ${most}${unit}` : `, ${least} to ${most}${unit}`
+  if (least === undefined) return bounded ? `, at most ${most}` : ''
+  return bounded ? `, ${least} to ${most}` : `, at least ${least}`
 }
 
 function collectRules(schema: unknown, path: string, found: string[], kind: Kind): void {
