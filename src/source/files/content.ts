@@ -60,9 +60,12 @@ export async function readContent(bytes: Uint8Array, options: ContentOptions): P
 /** The objects that a file seems to hold which is too large to be parsed: they are there and cannot be read. */
 export function peekContent(bytes: Uint8Array, source: string, message: string): FileContent {
   const declarations: Declaration[] = [broken(source, undefined, { line: 1, column: 1 }, message)]
+  const known = new Set<string>()
   for (const { text, line } of splitDocuments(decode(bytes).text)) {
     const object = peek(text)
-    if (object === undefined) continue
+    const id = JSON.stringify(object)
+    if (object === undefined || known.has(id)) continue
+    known.add(id)
     declarations.push(broken(source, object, { line, column: 1 }, 'stands in a file that is too large to be read'))
   }
   return { text: '', declarations, whole: false, documents: new Map() }

@@ -9,6 +9,7 @@ import {
   isScalar,
   isSeq,
   parseDocument,
+  visit,
   type Document,
   type LineCounter,
   type Node,
@@ -48,9 +49,27 @@ export function readDocument(text: string, limits: FileLimits): Read {
   const error = document.errors[0] ?? document.warnings[0]
   const builder = new Builder(limits)
   const value = builder.build(document.contents, 0)
-  const fault = error === undefined ? builder.fault : { offset: error.pos[0], message: syntaxMessage(error, limits) }
+  const fault =
+    error === undefined ? builder.fault : { offset: offsetOf(error, document), message: syntaxMessage(error, limits) }
   const known = typeof value === 'object' && value !== null
   return { value: fault === undefined || known ? value : peek(text), fault }
+}
+
+/** Where to look: what is not closed is told by where it begins, which the library tells by where the text ends. */
+function offsetOf(
+  error: { readonly message: string; readonly pos: readonly [number, number] },
+  document: Document.Parsed,
+): number {
+  let [offset] = error.pos
+  if (!/^Missing closing|end with a [}\]]$/.test(error.message)) return offset
+  visit(document, {
+    Node: (_, node) => {
+      const [start = 0, end = 0] = node.range ?? []
+      const open = isScalar(node) ? node.type?.startsWith('QUOTE') === true : !isAlias(node) && node.flow === true
+      if (open && start <= error.pos[0] && end >= error.pos[0] - 1) offset = start
+    },
+  })
+  return offset
 }
 
 /** Tolerant: what is wrong is in `errors` and `warnings`. May throw a RangeError where the text nests too deeply. */
