@@ -32,7 +32,7 @@ function ofRoute({ codes = [], attempts = 2, backoff }: HTTPRouteRetry): RetryPo
       'reset',
       ...(codes.length > 0 ? ['retriable-status-codes'] : []),
     ].join(','),
-    num_retries: attempts,
+    num_retries: Math.min(attempts, 4_294_967_295),
     ...anotherHost(5),
     ...(codes.length > 0 && { retriable_status_codes: codes }),
     // Envoy waits for a random time below its interval, the API wants `backoff` or more: it is so on average with twice as much
