@@ -53,6 +53,11 @@ Gateway API kinds are refused where the custom resource definitions of its exper
 Kubernetes' own kinds only what a mesh needs is read.
 
 ${indexTable(allKinds.filter(({ ours }) => !ours))}
+
+## In an editor
+
+\`schemas/heddle.json\` checks and completes all of these while one types. With an editor that runs yaml-language-server,
+begin a file with \`# yaml-language-server: $schema=PATH/TO/schemas/heddle.json\`.
 `
 }
 
@@ -103,7 +108,7 @@ function presetText(preset: unknown): string {
 }
 
 function typeText(schema: Structural): string {
-  if (schema.enum !== undefined) return schema.enum.map((value) => `\`${String(value)}\``).join(', ')
+  if (schema.enum !== undefined) return schema.enum.map((value) => `\`${presetText(value)}\``).join(', ')
   switch (schema.type) {
     case 'array': {
       const items = schema.items?.enum === undefined ? plural(schema.items) : typeText(schema.items)
