@@ -42,7 +42,7 @@ export class StaticEnvoy implements AsyncDisposable {
     const path = join(directory, 'bootstrap.json')
     await writeFile(path, JSON.stringify(bootstrap))
     const envoy = [await envoyBinary(), '--config-path', path, '--disable-hot-restart', '--concurrency', '1']
-    const [file = '', ...args] = [...(await diesWithParent()), ...envoy, '--log-level', 'error']
+    const [file, ...args] = [...(await diesWithParent()), ...envoy, '--log-level', 'error']
     const running = await ProcessGroup.start({ file, args }, { output: 'pipe' })
     stack.defer(async () => void (await running.stop(1000)))
     let said = ''

@@ -51,9 +51,7 @@ beforeAll(async () => {
     type: 'STATIC' as const,
     load_assignment: {
       cluster_name: 'application',
-      endpoints: [
-        { lb_endpoints: [{ endpoint: { address: loopback((application.address() as AddressInfo).port) } }] },
-      ],
+      endpoints: [{ lb_endpoints: [{ endpoint: { address: loopback((application.address() as AddressInfo).port) } }] }],
     },
   }
   const filters = localRateLimitFilters()

@@ -1,6 +1,12 @@
 /** Authorization as a real Envoy enforces it: who gets through, with what, and what is counted. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { HTTP_RBAC_ALLOW, HTTP_RBAC_DENY, httpRbac, httpRbacFilters, networkRbac } from '../../../src/envoy/filters/rbac.ts'
+import {
+  HTTP_RBAC_ALLOW,
+  HTTP_RBAC_DENY,
+  httpRbac,
+  httpRbacFilters,
+  networkRbac,
+} from '../../../src/envoy/filters/rbac.ts'
 import { any, extension } from '../../../src/proto/types.ts'
 import { type Answer, send, type Sending, talk } from '../client.ts'
 import { authority, idOf, TRUST_DOMAIN } from '../identities.ts'
@@ -101,7 +107,11 @@ describe('who may send a request', () => {
     ['service-account', 'the same name in another namespace', { as: as.shopping }],
     ['service-account', 'the same in another trust domain', { as: as.partner }],
     ['service-account', 'plaintext', {}],
-    ['service-account', 'plaintext that says it is', { headers: { 'x-forwarded-client-cert': `URI=${idOf('shop/web')}` } }],
+    [
+      'service-account',
+      'plaintext that says it is',
+      { headers: { 'x-forwarded-client-cert': `URI=${idOf('shop/web')}` } },
+    ],
     ['all-accounts', 'a namespace that only begins alike', { as: as.shopping }],
     ['namespace', 'a namespace that only begins alike', { as: as.shopping }],
     ['prefix', 'a namespace that only begins alike', { as: as.shopping }],
@@ -158,9 +168,16 @@ describe('what may be asked for', () => {
   )
 
   const tenant = { 'x-tenant': 'acme' }
-  test.each(['cart.shop', 'CART.Shop', 'cart.shop.', 'cart.shop:8080', 'a.example.com', 'a.b.example.com:1', 'other:8080'])(
-    'host %s is allowed',
-    async (host) => expect((await ask('request', { headers: { ...tenant, host } })).status).toBe(200),
+  test.each([
+    'cart.shop',
+    'CART.Shop',
+    'cart.shop.',
+    'cart.shop:8080',
+    'a.example.com',
+    'a.b.example.com:1',
+    'other:8080',
+  ])('host %s is allowed', async (host) =>
+    expect((await ask('request', { headers: { ...tenant, host } })).status).toBe(200),
   )
   test.each(['cart.shop.evil', 'xcart.shop', 'cartxshop', 'example.com', 'other', 'other:80', 'a.example.com:1:2'])(
     'host %s is not',

@@ -1,7 +1,13 @@
 /** What authorization policies become: pairs of files under `cases/rbac/`, and Envoy's opinion of them all. */
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { HTTP_RBAC_ALLOW, HTTP_RBAC_DENY, httpRbac, httpRbacFilters, networkRbac } from '../../../src/envoy/filters/rbac.ts'
+import {
+  HTTP_RBAC_ALLOW,
+  HTTP_RBAC_DENY,
+  httpRbac,
+  httpRbacFilters,
+  networkRbac,
+} from '../../../src/envoy/filters/rbac.ts'
 import type { Authorization } from '../../../src/mesh/authorization.ts'
 import { any, extension } from '../../../src/proto/types.ts'
 import { testProtos } from '../../proto/protos.ts'

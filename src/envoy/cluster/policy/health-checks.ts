@@ -22,6 +22,8 @@ export function healthChecks(
       {
         timeout: toDuration(active.timeout),
         interval: toDuration(active.interval),
+        // Envoy asks an idle cluster once a minute. The first check comes before the first request, and so the second a minute later
+        no_traffic_interval: toDuration(active.interval),
         ...(jitter !== undefined && { initial_jitter: jitter }),
         // clients that learn of an instance at the same moment do not ask it at the same moment for ever
         interval_jitter_percent: 10,

@@ -26,15 +26,13 @@ export function loadBalancing(
 ): LoadBalancing {
   const panic = health?.panicThreshold
   const weighted = localityWeighted || loadBalancer?.zoneAware?.preferLocal !== undefined
-  return {
-    ...algorithm(loadBalancer),
-    ...((panic !== undefined || weighted) && {
-      common_lb_config: {
-        ...(panic !== undefined && { healthy_panic_threshold: { value: panic } }),
-        ...(weighted && { locality_weighted_lb_config: {} }),
-      },
-    }),
+  const common = {
+    ...(panic !== undefined && { healthy_panic_threshold: { value: panic } }),
+    ...(weighted && { locality_weighted_lb_config: {} }),
+    // Envoy gathers changes of health for a second, in which requests go on to instances that it knows to be broken
+    ...((health?.active ?? health?.passive) !== undefined && { update_merge_window: '0.1s' as const }),
   }
+  return { ...algorithm(loadBalancer), ...(Object.keys(common).length > 0 && { common_lb_config: common }) }
 }
 
 function algorithm(loadBalancer: LoadBalancer | undefined): LoadBalancing {

@@ -95,11 +95,9 @@ describe('order', () => {
 
   test('a place that only begins alike is another', () => {
     expect(order({ failover: [{ from: 'e', to: 'us' }] }, 'eu/a', everywhere)).toHaveLength(4)
-    expect(order({ failover: [{ from: 'eu/a/1', to: 'us' }] }, 'eu/a/1', instances('eu/a/1', 'eu/a/2', 'us/x/y'))).toEqual([
-      '0 eu/a/1*1',
-      '1 us/x/y*1',
-      '2 eu/a/2*1',
-    ])
+    expect(
+      order({ failover: [{ from: 'eu/a/1', to: 'us' }] }, 'eu/a/1', instances('eu/a/1', 'eu/a/2', 'us/x/y')),
+    ).toEqual(['0 eu/a/1*1', '1 us/x/y*1', '2 eu/a/2*1'])
   })
 
   test('failovers of other places say nothing', () => {
@@ -130,7 +128,10 @@ describe('shares', () => {
 
   test('one that does not passes on what is beyond, to where there is more than needed', () => {
     // half of the clients, a quarter of the instances: half of what they ask stays
-    expect(order(prefer(), 'r/b', instances('r/a*3', 'r/b'))).toEqual(['0 r/a*3 weight 500000', '0 r/b*1 weight 500000'])
+    expect(order(prefer(), 'r/b', instances('r/a*3', 'r/b'))).toEqual([
+      '0 r/a*3 weight 500000',
+      '0 r/b*1 weight 500000',
+    ])
     // a third of the clients, a sixth of the instances; the third zone has none to spare
     expect(order(prefer(), 'r/a', instances('r/a', 'r/b*3', 'r/c*2'))).toEqual([
       '0 r/a*1 weight 500000',
@@ -162,11 +163,9 @@ describe('shares', () => {
   })
 
   test('the localities of a zone divide its share', () => {
-    expect(order(prefer({ percentageEnabled: 60, force: {} }), 'r/a/1', instances('r/a/1', 'r/a/2*3', 'r/b*4'))).toEqual([
-      '0 r/a/1*1 weight 200000',
-      '0 r/a/2*3 weight 600000',
-      '0 r/b*4 weight 200000',
-    ])
+    expect(
+      order(prefer({ percentageEnabled: 60, force: {} }), 'r/a/1', instances('r/a/1', 'r/a/2*3', 'r/b*4')),
+    ).toEqual(['0 r/a/1*1 weight 200000', '0 r/a/2*3 weight 600000', '0 r/b*4 weight 200000'])
   })
 
   test('few instances, a client without zone, a zone without instance: zones are not looked at', () => {
@@ -195,7 +194,9 @@ test('whatever the policy: every instance once, priorities from 0 without gaps, 
       preferLocal: fc.record({
         minEndpointsThreshold: fc.integer({ min: 1, max: 5 }),
         percentageEnabled: fc.double({ min: 0, max: 100, noNaN: true }),
-        force: fc.option(fc.record({ minEndpointsInZoneThreshold: fc.integer({ min: 1, max: 3 }) }), { nil: undefined }),
+        force: fc.option(fc.record({ minEndpointsInZoneThreshold: fc.integer({ min: 1, max: 3 }) }), {
+          nil: undefined,
+        }),
       }),
       failover: fc.array(fc.record({ from: named, to: named }), { maxLength: 4 }),
     },
@@ -217,7 +218,7 @@ test('whatever the policy: every instance once, priorities from 0 without gaps, 
       expect(priorities).toEqual(priorities.map((_, index) => index))
       for (const { weight } of groups) {
         expect(weight === undefined).toBe(given.preferLocal === undefined)
-        if (weight !== undefined) expect(Number.isInteger(weight) && weight >= 1 && weight < 2 ** 32).toBe(true)
+        expect(weight ?? 1).toSatisfy((value: number) => Number.isInteger(value) && value >= 1 && value < 2 ** 32)
       }
     }),
     { numRuns: 500 },
