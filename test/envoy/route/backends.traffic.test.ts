@@ -221,7 +221,7 @@ describe('sessions', () => {
 
   test('in a cookie stay with instance and backend', async () => {
     const backends = new Set<string>()
-    for (const first of await stage.sendMany(12, 'cookie', '/split/x')) {
+    for (const first of await stage.sendMany(20, 'cookie', '/split/x')) {
       const [cookie = '', ...attributes] = (first.headers['set-cookie'] ?? '').split('; ')
       expect(cookie).toMatch(first.arrival?.backend === 'a.shop:80' ? /^basket="/ : /^basket-[0-9a-f]{8}="/)
       expect(attributes.toSorted()).toEqual(['HttpOnly', 'Path=/split', 'SameSite=Strict'])

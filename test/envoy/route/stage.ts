@@ -15,7 +15,7 @@ import { eventually } from '../../support/eventually.ts'
 import { deserialize, serialize } from '../../support/grpc-echo.ts'
 import { layeredRuntime, listener } from './listener.ts'
 import { type Arrival, grpcUpstream, httpUpstream, keyOf } from './upstream.ts'
-import { virtualHosts } from './world.ts'
+import { objectsOf, virtualHosts } from './world.ts'
 
 type Cluster = Message<'envoy.config.cluster.v3.Cluster'>
 type Bootstrap = Message<'envoy.config.bootstrap.v3.Bootstrap'>
@@ -57,7 +57,7 @@ export class Stage implements AsyncDisposable {
     await using stack = new AsyncDisposableStack()
     const directory = await mkdtemp(join(tmpdir(), 'heddle-route-'))
     stack.defer(() => rm(directory, { recursive: true, force: true }))
-    const found = virtualHosts(yaml)
+    const found = virtualHosts(objectsOf(yaml))
     const hosts = Object.fromEntries(
       found.map(({ service, port }) => [service.name, socketName(service.addresses[0] ?? '', port)]),
     )

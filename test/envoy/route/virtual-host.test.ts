@@ -12,7 +12,7 @@ import { routeConfiguration } from '../../../src/envoy/route/route-configuration
 import { testProtos } from '../../proto/protos.ts'
 import { validate } from '../../support/envoy.ts'
 import { layeredRuntime, listener } from './listener.ts'
-import { virtualHosts } from './world.ts'
+import { objectsOf, virtualHosts } from './world.ts'
 
 const folder = join(import.meta.dirname, 'cases')
 const services = readFileSync(join(import.meta.dirname, 'services.yaml'), 'utf8')
@@ -24,7 +24,7 @@ const orphans = files.filter(
 const update = process.env['UPDATE'] === '1'
 
 const hostsOf = (name: string) =>
-  virtualHosts(services, readFileSync(join(folder, `${name}.in.yaml`), 'utf8')).map(({ host }) => host)
+  virtualHosts(objectsOf(services, readFileSync(join(folder, `${name}.in.yaml`), 'utf8'))).map(({ host }) => host)
 
 describe('virtual hosts', () => {
   test.each(names)('%s', (name) => {

@@ -1,17 +1,23 @@
-/** Routes and policies from YAML, through catalog and model, to the virtual hosts under test. */
+/** Routes and policies, through catalog and model, to the virtual hosts under test. */
 import { parseAllDocuments } from 'yaml'
 import { type VirtualHostContent, virtualHost } from '../../../src/envoy/route/virtual-host.ts'
 import { buildMesh } from '../../../src/mesh/mesh.ts'
 import type { Service } from '../../../src/mesh/model.ts'
 import { catalogWorld, upsert } from '../../catalog/world.ts'
 
+export interface FoundHost {
+  readonly service: Service
+  readonly port: number
+  readonly host: VirtualHostContent
+}
+
+export const objectsOf = (...yaml: readonly string[]): unknown[] =>
+  yaml.flatMap((text) => parseAllDocuments(text)).map((document): unknown => document.toJS())
+
 /** The virtual host of every Service's port that has an HTTP policy, as a client of the Service's namespace sees it. */
-export function virtualHosts(
-  ...yaml: readonly string[]
-): { service: Service; port: number; host: VirtualHostContent }[] {
+export function virtualHosts(objects: readonly unknown[]): FoundHost[] {
   const { graph, catalog } = catalogWorld()
   const mesh = buildMesh(graph, catalog)
-  const objects: unknown[] = yaml.flatMap((text) => parseAllDocuments(text)).map((document): unknown => document.toJS())
   catalog.replaceAll(
     'test.yaml',
     objects.map((object, index) => upsert(object, 'test.yaml', index)),
