@@ -52,13 +52,10 @@ export function passedOver(apiVersion: string, kind: string, known: readonly Kin
     const message = `this version of ${kind} is not read and the object passed over; versions that are read: ${served}`
     return diagnostic('note', 'unserved-version', ['apiVersion'], message, apiVersion)
   }
-  return diagnostic(
-    'note',
-    'unknown-kind',
-    ['kind'],
-    `${apiVersion} ${kind} is no kind that Heddle reads; passed over`,
-    kind,
-  )
+  const namesake = known.find((candidate) => candidate.kind === kind)
+  const hint = namesake === undefined ? '' : `; the ${kind} that is read is ${apiVersionOf(namesake, namesake.version)}`
+  const message = `${apiVersion} ${kind} is no kind that Heddle reads; passed over${hint}`
+  return diagnostic('note', 'unknown-kind', [namesake === undefined ? 'kind' : 'apiVersion'], message)
 }
 
 /** The group of an `apiVersion`; empty for Kubernetes' core group. */

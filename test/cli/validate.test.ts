@@ -79,7 +79,7 @@ test('a line a problem, and a summary', async () => {
     expect.stringMatching(
       /^dangling\.yaml:7:7: warning: TCPRoute shop\/r: spec\.rules\[0\]\.backendRefs\[0\]: refers to Service shop\/no/,
     ),
-    'unread.yaml:2:1: note: Deployment default/cart: kind: got "Deployment"; apps/v1 Deployment is no kind that Heddle reads; passed over',
+    'unread.yaml:2:1: note: Deployment default/cart: kind: apps/v1 Deployment is no kind that Heddle reads; passed over',
     '1 object, 1 error, 1 warning, 1 note',
     '',
   ])

@@ -129,7 +129,7 @@ describe('a half-written file keeps its last good content, and says so', () => {
   const good = { 'shop/cart': 80, 'shop/users': 80 }
 
   test.each([
-    ['an unfinished map', service('cart', '{81'), /a\.yaml:9:1: error: Service shop\/cart: is no valid YAML: /],
+    ['an unfinished map', service('cart', '{81'), /a\.yaml:8:13: error: Service shop\/cart: is no valid YAML: /],
     ['a quote that is not closed', `${service('cart', 81)}x: "`, /a\.yaml:9:\d+: error: Service shop\/cart: .*quote/],
     ['a tab', `${service('cart', 81)}\tx: 1\n`, /a\.yaml:9:1: error: Service shop\/cart: .*indent with spaces/],
     ['nothing', '', /a\.yaml:1:1: error: is empty; .*delete the file/],
