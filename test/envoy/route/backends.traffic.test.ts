@@ -69,51 +69,6 @@ const yaml = documents(
         - {type: RequestMirror, requestMirror: {backendRef: {name: c, port: 80}, percent: 50}}
       backendRefs: [{name: a, port: 80}]`,
   ),
-  service('cookie', '10.96.0.4'),
-  route(
-    'cookie',
-    `
-    - matches: [{path: {value: /split}}]
-      sessionPersistence: {sessionName: basket}
-      backendRefs: [{name: a, port: 80}, {name: b, port: 80}]
-    - matches: [{path: {value: /single}}]
-      sessionPersistence: {absoluteTimeout: 1h, cookieConfig: {lifetimeType: Permanent}}
-      backendRefs: [{name: a, port: 80}]`,
-  ),
-  service('header', '10.96.0.5'),
-  route(
-    'header',
-    `
-    - matches: [{path: {value: /split}}]
-      sessionPersistence: {type: Header, sessionName: X-Basket}
-      backendRefs: [{name: a, port: 80}, {name: b, port: 80}]
-    - matches: [{path: {value: /single}}]
-      sessionPersistence: {type: Header, sessionName: X-Basket}
-      backendRefs: [{name: b, port: 80}]`,
-  ),
-  service('cors', '10.96.0.6'),
-  route(
-    'cors',
-    `
-    - matches: [{path: {value: /some}}]
-      filters:
-        - type: CORS
-          cors:
-            allowOrigins: ['https://www.example.com:443', 'http://*.example.com', 'https://*:8443']
-            allowMethods: [GET, PUT]
-            allowHeaders: [X-One, X-Two]
-            exposeHeaders: [X-Three]
-            maxAge: 600
-      backendRefs: [{name: a, port: 80}]
-    - matches: [{path: {value: /credentials}}]
-      filters:
-        - type: CORS
-          cors: {allowOrigins: ['*'], allowCredentials: true, allowMethods: ['*'], allowHeaders: ['*'], exposeHeaders: ['*']}
-      backendRefs: [{name: a, port: 80}]
-    - matches: [{path: {value: /nobody}}]
-      filters: [{type: CORS, cors: {}}]
-      backendRefs: [{name: a, port: 80}]`,
-  ),
   service('grpc', '10.96.0.7', 9000, 'grpc'),
   route(
     'grpc',
@@ -130,7 +85,7 @@ const yaml = documents(
 )
 
 let stage: Stage
-beforeAll(async () => (stage = await Stage.start(yaml, { 'a.shop:80': 4, 'b.shop:80': 4 })))
+beforeAll(async () => (stage = await Stage.start(yaml)))
 afterAll(() => stage[Symbol.asyncDispose]())
 
 const count = <T>(list: readonly T[], wanted: (each: T) => boolean): number => list.filter(wanted).length
@@ -213,119 +168,6 @@ test('mirrors get their share of copies, as they came', async () => {
   expect(half).toBeGreaterThan(5)
   expect(half).toBeLessThan(55)
   expect(new Set(arrivals.map(({ headers }) => headers['host']))).toEqual(new Set(['mirror']))
-})
-
-describe('sessions', () => {
-  const place = ({ arrival }: { arrival: { backend: string; instance: number } | undefined }) =>
-    `${arrival?.backend} ${arrival?.instance}`
-
-  test('in a cookie stay with instance and backend', async () => {
-    const backends = new Set<string>()
-    for (const first of await stage.sendMany(20, 'cookie', '/split/x')) {
-      const [cookie = '', ...attributes] = (first.headers['set-cookie'] ?? '').split('; ')
-      expect(cookie).toMatch(first.arrival?.backend === 'a.shop:80' ? /^basket="/ : /^basket-[0-9a-f]{8}="/)
-      expect(attributes.toSorted()).toEqual(['HttpOnly', 'Path=/split', 'SameSite=Strict'])
-      const more = await stage.sendMany(6, 'cookie', '/split/y', { headers: { cookie: `other=1; ${cookie}` } })
-      expect(new Set(more.map(place))).toEqual(new Set([place(first)]))
-      backends.add(first.arrival?.backend ?? '')
-    }
-    expect(backends).toEqual(new Set(['a.shop:80', 'b.shop:80']))
-  })
-
-  test('in a cookie with a life of its own', async () => {
-    const first = await stage.send('cookie', '/single')
-    expect(first.headers['set-cookie']).toMatch(/^heddle-session-[0-9a-f]{8}="[^"]+"; Max-Age=3600; Path=\/single; /)
-    const cookie = first.headers['set-cookie']?.split(';')[0] ?? ''
-    const more = await stage.sendMany(6, 'cookie', '/single/x', { headers: { cookie } })
-    expect(new Set(more.map(place))).toEqual(new Set([place(first)]))
-  })
-
-  test('a cookie that a canary gave holds when the canary is all there is', async () => {
-    const first = (await stage.sendMany(30, 'cookie', '/split')).find(({ arrival }) => arrival?.backend === 'b.shop:80')
-    const cookie = first?.headers['set-cookie']?.split(';')[0] ?? ''
-    await using later = await Stage.start(
-      documents(
-        service('b', '10.96.1.2'),
-        service('cookie', '10.96.0.4'),
-        route(
-          'cookie',
-          `
-    - matches: [{path: {value: /split}}]
-      sessionPersistence: {sessionName: basket}
-      backendRefs: [{name: b, port: 80}]`,
-        ),
-      ),
-    )
-    // of another Envoy, so not to the same instance; but the session is known for one of this backend and renewed under its name
-    const answer = await later.send('cookie', '/split', { headers: { cookie } })
-    expect(answer.headers['set-cookie']?.split('=')[0]).toBe(cookie.split('=')[0])
-  })
-
-  test.each(['/split', '/single'])('in a header, %s', async (path) => {
-    for (const first of await stage.sendMany(8, 'header', path)) {
-      const session = first.headers['x-basket'] ?? ''
-      expect(session).not.toBe('')
-      const more = await stage.sendMany(6, 'header', path, { headers: { 'X-Basket': session } })
-      expect(new Set(more.map(place))).toEqual(new Set([place(first)]))
-    }
-  })
-})
-
-describe('cross-origin requests', () => {
-  const preflight = (path: string, origin: string) =>
-    stage.send('cors', path, {
-      method: 'OPTIONS',
-      headers: { origin, 'access-control-request-method': 'PUT', 'access-control-request-headers': 'x-one' },
-    })
-
-  test.each(['https://www.example.com', 'http://a.b.example.com', 'https://anything:8443', 'https://[::1]:8443'])(
-    'a preflight from %s is answered',
-    async (origin) => {
-      expect(await preflight('/some', origin)).toMatchObject({
-        status: 200,
-        arrival: undefined,
-        headers: {
-          'access-control-allow-origin': origin,
-          'access-control-allow-methods': 'GET, PUT',
-          'access-control-allow-headers': 'X-One, X-Two',
-          'access-control-max-age': '600',
-        },
-      })
-    },
-  )
-
-  test.each([
-    ['/some', 'https://example.com'],
-    ['/some', 'http://example.com'],
-    ['/some', 'http://a.example.com.evil.net'],
-    ['/some', 'http://evil.net:80.example.com'],
-    ['/some', 'https://anything'],
-    ['/nobody', 'https://www.example.com'],
-  ])('%s: a preflight from %s is not', async (path, origin) => {
-    const answer = await preflight(path, origin)
-    expect(answer.arrival).toBeUndefined()
-    expect(Object.keys(answer.headers).filter((name) => name.startsWith('access-control'))).toEqual([])
-  })
-
-  test('with credentials nothing is answered with a wildcard', async () => {
-    const { headers } = await preflight('/credentials', 'https://anywhere.example')
-    expect(headers).toMatchObject({
-      'access-control-allow-origin': 'https://anywhere.example',
-      'access-control-allow-credentials': 'true',
-      'access-control-allow-methods': 'PUT',
-      'access-control-allow-headers': 'x-one',
-    })
-    expect(JSON.stringify(headers)).not.toContain('*')
-  })
-
-  test('a request itself passes with what may be exposed', async () => {
-    const answer = await stage.send('cors', '/some', { headers: { origin: 'https://www.example.com' } })
-    expect(answer.arrival?.backend).toBe('a.shop:80')
-    expect(answer.headers).toMatchObject({
-      'access-control-allow-origin': 'https://www.example.com',
-      'access-control-expose-headers': 'X-Three',
-    })
-  })
 })
 
 describe('gRPC', () => {
