@@ -83,6 +83,8 @@ export function buildCore(options: CoreOptions): Core {
     const soon = ENDPOINT_KINDS.has(kind) ? GATHER.endpoints : GATHER.others
     catalog.listen(kind, () => gather.within(soon))
   }
+  // also what can not be read: it may deny
+  catalog.listenChanges(changed)
   const delivery = new Delivery({
     graph,
     mesh,

@@ -51,6 +51,8 @@ export class Catalog {
   readonly #loading = new Set<symbol>()
   #expected = false
   readonly #whenReady = Promise.withResolvers<void>()
+  /** Whether a table has changed since the listeners were told. */
+  #changed = false
   readonly #changeListeners = new Set<() => void>()
   readonly #conditionListeners = new Set<(kind: KindName, key: string, condition: Condition | undefined) => void>()
 
@@ -91,7 +93,7 @@ export class Catalog {
     return { [Symbol.dispose]: () => void listeners.delete(own) }
   }
 
-  /** Told once after each `apply` or `replaceAll` that changed a table: the moment to commit the graph, or to plan to. */
+  /** Told once after each `apply` or `replaceAll` that changed a table, `unreadable` ones too: the moment to commit the graph, or to plan to. */
   listenChanges(listener: () => void): Disposable {
     this.#changeListeners.add(listener)
     return { [Symbol.dispose]: () => void this.#changeListeners.delete(listener) }
@@ -249,18 +251,28 @@ export class Catalog {
     let strays = this.#strays.get(origin.source)
     if (strays === undefined) this.#strays.set(origin.source, (strays = new Map()))
     strays.set(key, { raw, shelf, key, problems: given.length > 0 ? given : unidentified(raw, identity, origin) })
-    shelf?.unreadable.set(key, unreadable(shelf.name, identity, raw, origin))
+    if (shelf !== undefined) this.#unread(shelf, key, unreadable(shelf.name, identity, raw, origin))
+  }
+
+  /** Sets or removes the row of an object that cannot be read. */
+  #unread(shelf: Shelf, key: string, row: Unreadable | undefined): void {
+    const before = shelf.unreadable.get(key)
+    if (row === undefined ? before === undefined : before !== undefined && sameContent(before, row)) return
+    this.#changed = true
+    if (row === undefined) shelf.unreadable.delete(key)
+    else shelf.unreadable.set(key, row)
   }
 
   #clearStrays(source: string): void {
-    for (const stray of this.#strays.get(source)?.values() ?? []) stray.shelf?.unreadable.delete(stray.key)
+    for (const { shelf, key } of this.#strays.get(source)?.values() ?? []) {
+      if (shelf !== undefined) this.#unread(shelf, key, undefined)
+    }
     this.#strays.delete(source)
   }
 
   /** Brings table, condition and listeners of each entry in line with its claims. */
   #settle(touched: ReadonlySet<Entry>): void {
     const failures: unknown[] = []
-    let changed = false
     const guarded = (tell: () => void): void => {
       try {
         tell()
@@ -275,7 +287,7 @@ export class Catalog {
       if (first === undefined) {
         shelf.entries.delete(key)
         shelf.rejected.delete(key)
-        shelf.unreadable.delete(key)
+        this.#unread(shelf, key, undefined)
         entry.good = undefined
       } else {
         if (first.reading.ok && (before === undefined || !sameContent(before, first.reading.object))) {
@@ -283,12 +295,12 @@ export class Catalog {
         }
         if (first.reading.ok) shelf.rejected.delete(key)
         else shelf.rejected.add(key)
-        if (entry.good === undefined)
-          shelf.unreadable.set(key, unreadable(shelf.name, first.identity, first.raw, first.origin))
-        else shelf.unreadable.delete(key)
+        const row =
+          entry.good === undefined ? unreadable(shelf.name, first.identity, first.raw, first.origin) : undefined
+        this.#unread(shelf, key, row)
       }
       if (entry.good !== before) {
-        changed = true
+        this.#changed = true
         if (entry.good === undefined) shelf.table.delete(key)
         else shelf.table.set(key, entry.good)
         for (const listener of shelf.listeners) guarded(() => listener(key, before, entry.good))
@@ -296,7 +308,8 @@ export class Catalog {
       this.#judge(entry, guarded)
       this.#options.metrics?.count(shelf.name, shelf.table.size, shelf.rejected.size)
     }
-    if (changed) for (const listener of this.#changeListeners) guarded(listener)
+    if (this.#changed) for (const listener of this.#changeListeners) guarded(listener)
+    this.#changed = false
     if (failures.length > 0) throw new AggregateError(failures, 'listeners of the catalog failed')
   }
 

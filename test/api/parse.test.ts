@@ -33,7 +33,12 @@ describe('versions', () => {
 
   test.each([
     ['apps/v1', 'Deployment', 'unknown-kind', 'apps/v1 Deployment is no kind that Heddle reads; passed over'],
-    ['example.com/v1', 'Service', 'unknown-kind', 'example.com/v1 Service is no kind that Heddle reads; passed over'],
+    [
+      'example.com/v1',
+      'Service',
+      'unknown-kind',
+      'example.com/v1 Service is no kind that Heddle reads; passed over; the Service that is read is v1',
+    ],
     [
       'gateway.networking.k8s.io/v1alpha1',
       'HTTPRoute',

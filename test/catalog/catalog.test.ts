@@ -116,6 +116,17 @@ describe('bad objects', () => {
     expect(catalog.table('AuthorizationPolicy').has('shop/deny')).toBe(true)
   })
 
+  test('are told of when they come and go, though no table of objects changes', () => {
+    const { catalog } = catalogWorld()
+    let changes = 0
+    using _listener = catalog.listenChanges(() => changes++)
+    const nameless = { apiVersion: 'heddle.dev/v1alpha1', kind: 'AuthorizationPolicy', metadata: {} }
+    for (const declared of [[upsert(policy('deny', 7))], [upsert(policy('deny', 7))], [], [upsert(nameless)], []]) {
+      catalog.replaceAll('a.yaml', declared)
+    }
+    expect(changes).toBe(4)
+  })
+
   test('are not unreadable while a last good version is in force', () => {
     const { catalog } = catalogWorld()
     catalog.apply([upsert(policy('deny', 'DENY'))])
