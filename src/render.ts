@@ -12,7 +12,6 @@ import {
   inboundName,
   LISTENER,
   OUTBOUND,
-  parseClusterName,
   PASSTHROUGH,
   PLACEHOLDER_HOST,
   REFUSED,
@@ -22,7 +21,7 @@ import {
 } from './envoy/names.ts'
 import { TCP_ALLOW, TCP_DENY } from './envoy/inbound-filters.ts'
 import type { View } from './envoy/view.ts'
-import { visibleClusters, visibleVirtualHosts } from './envoy/visible.ts'
+import { visibleClusters, visibleExternals, visibleTlsClusters, visibleVirtualHosts } from './envoy/visible.ts'
 
 /** By type, in the order in which Envoy needs them; names are sorted within a type. */
 export interface Rendered {
@@ -37,6 +36,8 @@ export interface Rendered {
 export interface RenderOptions {
   /** Only resources whose name this accepts. */
   readonly only?: (type: string, name: string) => boolean
+  /** `address:port` that the application dials besides Services: of an instance, as clients of a headless Service do, or of nobody. */
+  readonly destinations?: readonly string[]
 }
 
 export function render(core: Core, view: View, options: RenderOptions = {}): Rendered {
@@ -56,7 +57,9 @@ export function render(core: Core, view: View, options: RenderOptions = {}): Ren
   want(CLUSTER, [PASSTHROUGH, REFUSED, ...(redirected ? [INBOUND] : []), ...ports])
   want(CLUSTER, collectorClusters(mesh.settings.get('')).flatMap(({ name }) => name ?? []))
   want(CLUSTER, visibleClusters(mesh, view.namespace, view.stateOfTheWorld))
-  want(CLUSTER, externalNames(core, view.namespace))
+  want(CLUSTER, visibleTlsClusters(mesh, view.namespace))
+  want(CLUSTER, visibleExternals(mesh, view.namespace))
+  want(CLUSTER, (options.destinations ?? []).flatMap((socket) => [socket, `tcp|${socket}`]))
   if (!view.stateOfTheWorld) want(VIRTUAL_HOST, [PLACEHOLDER_HOST, ...visibleVirtualHosts(mesh, view.namespace)])
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const { type, name } = next
@@ -85,19 +88,4 @@ export function render(core: Core, view: View, options: RenderOptions = {}): Ren
 
 function isEds(message: unknown): boolean {
   return typeof message === 'object' && message !== null && 'type' in message && message.type === 'EDS'
-}
-
-/** Clusters of hosts outside: by name, and by the addresses that stand for them. */
-function externalNames(core: Core, namespace: string): string[] {
-  return core.mesh.externals.visible.get(namespace).flatMap(({ hosts, addresses, port, protocol }) => {
-    const http = protocol !== 'tcp' && protocol !== 'tls'
-    const tcp = protocol !== 'http' && protocol !== 'http2'
-    return [
-      ...hosts.filter((host) => !host.startsWith('*')).map((host) => `external|${host}:${port}`),
-      ...addresses.flatMap((address) => {
-        const at = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
-        return [...(http ? [at] : []), ...(tcp ? [`tcp|${at}`] : [])]
-      }),
-    ].filter((name) => parseClusterName(name) !== undefined)
-  })
 }

@@ -5,7 +5,7 @@ import type { Catalog } from '../catalog/catalog.ts'
 import type { Graph, Reader } from '../engine/graph.ts'
 import { byAge } from './age.ts'
 import type { Lookup } from './lookup.ts'
-import { keyOf, type Protocol, splitKey } from './model.ts'
+import { canonicalAddress, keyOf, type Protocol, splitKey } from './model.ts'
 import { protocolOf } from './protocol.ts'
 import { sameJson } from './same.ts'
 
@@ -63,7 +63,7 @@ export function buildExternals(graph: Graph, catalog: Catalog, lookup: Lookup): 
         return (spec?.ports ?? []).flatMap((port): External[] => {
           if (spec === undefined) return []
           const hosts = spec.hosts.filter((host) => free(host, port.port))
-          const addresses = spec.addresses.filter((address) => free(address, port.port))
+          const addresses = spec.addresses.map(canonicalAddress).filter((address) => free(address, port.port))
           if (hosts.length === 0 && addresses.length === 0) return []
           return [{ key, port: port.port, targetPort: port.targetPort ?? port.port, protocol: protocolOf(port), hosts, addresses, spec }]
         })

@@ -28,13 +28,17 @@ export function buildFrontends(graph: Graph, catalog: Catalog, lookup: Lookup): 
   const attaches = (kind: RouteKind, key: string, service: string, port: number): boolean => {
     const route: ObjectOf<RouteKind> | undefined = catalog.table(kind).get(key)
     const namespace = splitKey(key).namespace
+    // a section of a Service is one of its ports, by name (ParentReference.sectionName)
+    const isSection = (section: string): boolean =>
+      catalog.table('Service').get(service)?.spec.ports?.some((own) => own.port === port && own.name === section) ?? false
     return (
       route?.spec.parentRefs.some(
         (parent) =>
           parent.kind === 'Service' &&
           parent.group === '' &&
           `${parent.namespace ?? namespace}/${parent.name}` === service &&
-          (parent.port ?? port) === port,
+          (parent.port ?? port) === port &&
+          (parent.sectionName === undefined || isSection(parent.sectionName)),
       ) ?? false
     )
   }

@@ -49,6 +49,8 @@ export interface HttpRule {
 /** One match of one rule; the list of all of them is tried from the first to the last. */
 export interface HttpEntry {
   readonly match: HttpMatch
+  /** Its place in the rule, which says for people which match it is. */
+  readonly index: number
   readonly rule: HttpRule
 }
 
@@ -73,6 +75,7 @@ export function buildHttp(
 ): Reader<HttpFrontend | undefined> {
   const httpRoutes = catalog.table('HTTPRoute')
   const grpcRoutes = catalog.table('GRPCRoute')
+  const tcpRoutes = catalog.table('TCPRoute')
 
   const backend = (ref: BackendRef, namespace: string): { name: string; invalid: string | undefined } => {
     const key = keyOf(ref.namespace ?? namespace, ref.name)
@@ -128,7 +131,7 @@ export function buildHttp(
         for (const route of attached.keys)
           for (const [index, rule] of (httpRoutes.get(route)?.spec.rules ?? []).entries()) {
             const resolved = ruleOf('HTTPRoute', route, index, rule, service, port)
-            for (const match of rule.matches) entries.push({ match: httpMatch(match), rule: resolved })
+            for (const [at, match] of rule.matches.entries()) entries.push({ match: httpMatch(match), index: at, rule: resolved })
           }
         return { service, port, routed: true, entries: entries.toSorted(byHttpPrecedence) }
       }
@@ -138,24 +141,31 @@ export function buildHttp(
           for (const [index, rule] of (grpcRoutes.get(route)?.spec.rules ?? []).entries()) {
             const resolved = ruleOf('GRPCRoute', route, index, rule, service, port)
             const matches = rule.matches.length > 0 ? rule.matches : [{ headers: [] }]
-            for (const match of matches) entries.push({ match: grpcMatch(match), rule: resolved, rank: grpcRank(match) })
+            for (const [at, match] of matches.entries())
+              entries.push({ match: grpcMatch(match), index: at, rule: resolved, rank: grpcRank(match) })
           }
         return {
           service,
           port,
           routed: true,
-          entries: entries.toSorted((a, b) => byRank(a.rank, b.rank)).map(({ match, rule }) => ({ match, rule })),
+          entries: entries
+            .toSorted((a, b) => byRank(a.rank, b.rank))
+            .map(({ match, index, rule }) => ({ match, index, rule })),
         }
       }
-      // TCP and TLS routes take connections, not requests; without a route the Service's own policies may still speak of requests
+      // TCP and TLS routes take connections, not requests; the Service's own policies may still speak of requests
       const policy = policies.route(undefined, service, port)
       if (!policy.speaks) return undefined
+      const [connections = ''] = attached?.kind === 'TCPRoute' ? attached.keys : []
+      const split = tcpRoutes.get(connections)?.spec.rules[0]?.backendRefs
+      const itself: Backend = { name: backendName(service, port), weight: 1, invalid: undefined, filters: [] }
       const rule: HttpRule = {
         kind: 'HTTPRoute',
         route: service,
         rule: '',
         filters: [],
-        backends: [{ name: backendName(service, port), weight: 1, invalid: undefined, filters: [] }],
+        backends:
+          split?.map((ref) => ({ ...backend(ref, splitKey(connections).namespace), weight: ref.weight, filters: [] })) ?? [itself],
         mirrors: {},
         timeouts: undefined,
         retry: undefined,
@@ -163,7 +173,7 @@ export function buildHttp(
         policy,
         ownClusters: false,
       }
-      return { service, port, routed: false, entries: [{ match: ANY, rule }] }
+      return { service, port, routed: false, entries: [{ match: ANY, index: 0, rule }] }
     },
     sameJson,
   )

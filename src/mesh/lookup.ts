@@ -2,7 +2,7 @@
 import type { Catalog } from '../catalog/catalog.ts'
 import type { Graph } from '../engine/graph.ts'
 import { type Index, indexBy } from './index-by.ts'
-import { keyOf, splitKey } from './model.ts'
+import { canonicalAddress, keyOf, splitKey } from './model.ts'
 
 export interface Lookup {
   /** Services by virtual address. */
@@ -67,7 +67,7 @@ export function buildLookup(graph: Graph, catalog: Catalog): Lookup {
       if (service !== undefined) yield keyOf(namespaceOf(key), service)
     }),
     workloadsByAddress: indexBy(graph, catalog, 'Workload', 'address', function* (workload) {
-      if (workload.spec.address !== undefined) yield workload.spec.address
+      if (workload.spec.address !== undefined) yield canonicalAddress(workload.spec.address)
     }),
     workloadsByLabel: indexBy(graph, catalog, 'Workload', 'label', function* (workload, key) {
       yield `${namespaceOf(key)}|`
@@ -100,5 +100,5 @@ export function serviceAddresses(spec: {
   readonly clusterIPs?: readonly string[] | undefined
 }): string[] {
   const all = spec.clusterIPs ?? (spec.clusterIP === undefined ? [] : [spec.clusterIP])
-  return all.filter((address) => address !== '' && address !== 'None')
+  return all.filter((address) => address !== '' && address !== 'None').map(canonicalAddress)
 }

@@ -5,6 +5,7 @@ import type { Graph, Reader, Table } from '../engine/graph.ts'
 import { byAge } from './age.ts'
 import { type Lookup, serviceAddresses } from './lookup.ts'
 import {
+  canonicalAddress,
   type Destination,
   type Endpoint,
   keyOf,
@@ -91,7 +92,7 @@ export function buildServices(graph: Graph, catalog: Catalog, lookup: Lookup, op
         owner: metadata.name,
         serviceAccount: spec.serviceAccount,
         labels: metadata.labels ?? {},
-        addresses: spec.address === undefined ? [] : [spec.address],
+        addresses: spec.address === undefined ? [] : [canonicalAddress(spec.address)],
         locality: { ...NO_LOCALITY, ...spec.locality },
         ports: (spec.ports ?? [])
           .filter((port) => (port.protocol ?? 'TCP') === 'TCP')
@@ -177,15 +178,16 @@ export function buildServices(graph: Graph, catalog: Catalog, lookup: Lookup, op
       }
       for (const sliceKey of lookup.slicesByService.get(owner.key)) {
         const slice = slices.get(sliceKey)
-        const target = slice?.ports?.find((candidate) => (candidate.name ?? '') === port.name)?.port
-        if (slice === undefined || target === undefined) continue
+        const target = slice?.ports.find(({ name, protocol }) => name === port.name && protocol === 'TCP')?.port
+        // names are for DNS to resolve: nobody can dial them
+        if (slice === undefined || target === undefined || slice.addressType === 'FQDN') continue
         for (const endpoint of slice.endpoints) {
           const { ready = true, serving = ready, terminating = false } = endpoint.conditions ?? {}
           const draining = !ready && serving && terminating
           if (!ready && !draining && !owner.publishNotReady) continue
           const zone: Locality | undefined = endpoint.zone === undefined ? undefined : { ...NO_LOCALITY, zone: endpoint.zone }
           const [address] = endpoint.addresses
-          if (address !== undefined) add(address, target, { draining, ...(zone && { locality: zone }) })
+          if (address !== undefined) add(canonicalAddress(address), target, { draining, ...(zone && { locality: zone }) })
         }
       }
       if (owner.selector !== undefined) {

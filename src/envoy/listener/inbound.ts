@@ -108,6 +108,8 @@ function chains(
     filters,
   })
   const permissive = mode === 'Permissive'
+  // Envoy does not backtrack: once a chain names a transport protocol, those that name none are not looked at for it any more. So
+  // an application's own TLS has a chain of its own beside that of mesh TLS.
   switch (protocol) {
     case 'http':
     case 'http2':
@@ -117,7 +119,12 @@ function chains(
       ]
     case 'tcp':
     case 'tls':
-      return [mesh([ALPN_HTTP, ALPN_TCP], tcp(), 'mtls'), ...(permissive ? [plain({}, tcp(), 'plaintext')] : [])]
+      return [
+        mesh([ALPN_HTTP, ALPN_TCP], tcp(), 'mtls'),
+        ...(permissive
+          ? [plain({ transport_protocol: 'raw_buffer' }, tcp(), 'plaintext'), plain({ transport_protocol: 'tls' }, tcp(), 'tls')]
+          : []),
+      ]
     case 'auto':
       return [
         mesh([ALPN_HTTP], http(), 'mtls-http'),
@@ -125,7 +132,8 @@ function chains(
         ...(permissive
           ? [
               plain({ transport_protocol: 'raw_buffer', application_protocols: HTTP_PROTOCOLS }, http(), 'plaintext-http'),
-              plain({}, tcp(), 'plaintext-tcp'),
+              plain({ transport_protocol: 'raw_buffer' }, tcp(), 'plaintext-tcp'),
+              plain({ transport_protocol: 'tls' }, tcp(), 'tls'),
             ]
           : []),
       ]
@@ -136,6 +144,8 @@ function tcpProxy(cluster: string, statPrefix: string, settings: Settings): Exte
   return extension('envoy.filters.network.tcp_proxy', 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', {
     stat_prefix: statPrefix,
     cluster,
+    // Envoy would close a connection over which nothing goes for an hour
+    idle_timeout: '0s',
     access_log: accessLogs(settings, 'Inbound'),
   })
 }

@@ -68,7 +68,8 @@ export function outboundListener(options: OutboundOptions): Listener {
       ...externalChains(options.externals, settings, onDemand),
       {
         name: 'external-http',
-        filter_chain_match: { application_protocols: HTTP_PROTOCOLS },
+        // TLS that offers "http/1.1" is not HTTP here
+        filter_chain_match: { transport_protocol: 'raw_buffer', application_protocols: HTTP_PROTOCOLS },
         filters: [
           connectionManager({
             statPrefix: EXTERNAL,
@@ -142,6 +143,8 @@ function tcpProxy(cluster: string, settings: Settings, onDemand = false): Extens
   return extension('envoy.filters.network.tcp_proxy', 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', {
     stat_prefix: onDemand ? 'outbound-tcp' : cluster,
     cluster,
+    // Envoy would close a connection over which nothing goes for an hour
+    idle_timeout: '0s',
     access_log: accessLogs(settings, 'Outbound'),
     // the name is answered in milliseconds or not at all: an application that dials nobody's address waits no longer
     ...(onDemand && { on_demand: { odcds_config: ADS, timeout: '0.5s' } }),
@@ -152,10 +155,16 @@ function tcpProxy(cluster: string, settings: Settings, onDemand = false): Extens
 function externalChains(externals: readonly External[], settings: Settings, onDemand: boolean): FilterChain[] {
   const ranges = meshRanges(settings)
   const byKey = Map.groupBy(externals, ({ key }) => key)
+  // one host may have ports of several ExternalServices, but only one chain: which port was dialled is in the cluster's name
+  const taken = new Set<string>()
+  const free = (name: string): boolean => !taken.has(name) && taken.add(name) !== undefined
   return [...byKey].flatMap(([key, ports]): FilterChain[] => {
     // no chain may match on a port: one that did would hide all others from that port (Envoy does not backtrack)
-    const names = [...new Set(ports.flatMap(({ hosts }) => hosts))]
-    const addresses = [...new Set(ports.flatMap((port) => port.addresses))].filter((address) => !contains(ranges, address))
+    const names = ports.flatMap(({ hosts }) => hosts).filter(free)
+    const addresses = ports
+      .flatMap((port) => port.addresses)
+      .filter((address) => !contains(ranges, address))
+      .filter(free)
     const match = { prefix_ranges: addresses.map((address) => cidrRange(`${address}/${address.includes(':') ? 128 : 32}`)) }
     return [
       ...(names.length === 0
@@ -178,11 +187,11 @@ function externalChains(externals: readonly External[], settings: Settings, onDe
               filter_chain_match: { ...match, application_protocols: HTTP_PROTOCOLS },
               filters: [outboundHttp(settings, onDemand)],
             },
-            {
-              name: `external/${key}/tcp`,
-              filter_chain_match: match,
+            ...(['tls', 'tcp'] as const).map((kind) => ({
+              name: `external/${key}/${kind}`,
+              filter_chain_match: kind === 'tls' ? { ...match, transport_protocol: 'tls' } : match,
               filters: [clusterFromFormat('tcp|%DOWNSTREAM_LOCAL_ADDRESS%'), outboundTcp(settings, onDemand)],
-            },
+            })),
           ]),
     ]
   })

@@ -1,5 +1,5 @@
 // The virtual host of a Service's port: what its routes and policies say of requests, in the order in which they are tried.
-import type { HttpFrontend, HttpRule } from '../../mesh/http.ts'
+import type { HttpFrontend } from '../../mesh/http.ts'
 import { socketName } from '../../mesh/model.ts'
 import type { Message } from '../../proto/types.ts'
 import { REFUSED, virtualHostName } from '../names.ts'
@@ -18,10 +18,7 @@ export interface VirtualHostContent {
 /** @param address one of the Service's addresses, `port` the port dialled there */
 export function virtualHost(frontend: HttpFrontend, address: string, port: number): VirtualHostContent {
   const dialled = { address, port, servicePort: frontend.port }
-  const counts = new Map<HttpRule, number>()
-  const routes = frontend.entries.flatMap(({ match, rule }) => {
-    const index = counts.get(rule) ?? 0
-    counts.set(rule, index + 1)
+  const routes = frontend.entries.flatMap(({ match, index, rule }) => {
     const decided = frontend.routed
       ? {
           name: `${rule.kind}/${rule.route}/${rule.rule}/${index}`,
