@@ -48,6 +48,9 @@ export function connectionSettings(policy: ConnectionPolicy, context: Connection
     ...outlierDetection(policy.healthCheck?.passive),
     ...healthChecks(policy.healthCheck?.active, context),
     ...tcpKeepalive(policy.tcpKeepalive),
-    ...(context.http && httpProtocolOptions(policy, context.protocol)),
+    // Envoy takes no gRPC health check for a cluster that does not say HTTP/2, whatever it carries besides
+    ...(context.http
+      ? httpProtocolOptions(policy, context.protocol)
+      : policy.healthCheck?.active?.type === 'GRPC' && httpProtocolOptions(policy, 'http2')),
   }
 }
