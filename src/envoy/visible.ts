@@ -28,12 +28,6 @@ function leadsTo(mesh: Mesh, { service, address, port }: VisibleAddress): boolea
   return destination?.kind === 'service' && destination.service.key === service
 }
 
-/** An address that two Services claim is the older one's: Envoy refuses a domain that stands there twice. */
-function leadsTo(mesh: Mesh, { service, address, port }: VisibleAddress): boolean {
-  const destination = mesh.services.destination.get(formatClusterName({ kind: 'http', address, port }))
-  return destination?.kind === 'service' && destination.service.key === service
-}
-
 /** Names of the clusters, for the clients of a namespace: requests and connections, as the ports' protocols have it. */
 export function visibleClusters(mesh: Mesh, namespace: string, stateOfTheWorld: boolean): readonly string[] {
   return visibleAddresses(mesh).flatMap(({ service, address, port, protocol }) => {
