@@ -11,7 +11,7 @@ import { held, suspicious, unfinished } from './hold.ts'
 import { defaultLimits, type FileLimits } from './limits.ts'
 import type { FileMetrics } from './metrics.ts'
 import { readFile } from './read.ts'
-import { scan, type Scan, type Seen } from './scan.ts'
+import { glance, scan, type Scan, type Seen } from './scan.ts'
 
 export interface FolderOptions {
   /** Folders, read recursively, and single files. */
@@ -93,12 +93,13 @@ export class FolderReader {
   }
 
   /**
-   * One look at everything.
+   * One look, at everything, or at some files and those that are yet to settle.
    * @param patient false to take what there is at once, as at the start
    * @returns when to look again for what is not taken yet; undefined if nothing is left
    */
-  async round(patient: boolean): Promise<number | undefined> {
-    this.#scan = await scan(this.#options.paths, this.#limits.files)
+  async round(patient: boolean, paths: ReadonlySet<string> | 'all'): Promise<number | undefined> {
+    const glanced = paths === 'all' ? undefined : await glance(this.#scan, [...paths, ...this.#pending.keys()])
+    this.#scan = glanced ?? (await scan(this.#options.paths, this.#limits.files))
     const since = this.#options.clock.now()
     const dues: number[] = []
     const taken: number[] = []

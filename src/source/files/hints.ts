@@ -2,16 +2,18 @@
 // (a network file system, too few inotify watches): nothing depends on them but speed.
 
 import { watch, type FSWatcher } from 'node:fs'
+import { join } from 'node:path'
 import type { Scan } from './scan.ts'
 
 /** Watches the folders it is given. */
 export class Hints implements Disposable {
-  readonly #hint: () => void
+  readonly #hint: (path: string | undefined) => void
   readonly #unavailable: (folder: string, error: unknown) => void
   readonly #watchers = new Map<string, FSWatcher>()
   #names: Scan['watch'] = new Map()
 
-  constructor(hint: () => void, unavailable: (folder: string, error: unknown) => void) {
+  /** @param hint told of the path that changed, if it is known */
+  constructor(hint: (path: string | undefined) => void, unavailable: (folder: string, error: unknown) => void) {
     this.#hint = hint
     this.#unavailable = unavailable
   }
@@ -34,7 +36,8 @@ export class Hints implements Disposable {
         // a folder that was moved or replaced is watched no longer, whatever stands there now
         if (event === 'rename' && name !== null && folder.endsWith(`/${name}`)) this.#stop(folder)
         const names = this.#names.get(folder)
-        if (names === 'all' || (names !== undefined && (name === null || names.has(name)))) this.#hint()
+        if (name === null) this.#hint(undefined)
+        else if (names === 'all' || names?.has(name) === true) this.#hint(join(folder, name))
       })
       watcher.on('error', () => this.#stop(folder))
       this.#watchers.set(folder, watcher)

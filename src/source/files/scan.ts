@@ -2,8 +2,8 @@
 // whenever its content may. Symbolic links are followed, so the folders that a ConfigMap mounts and that git-sync swaps work;
 // names that begin with a dot are passed over, as editors and ConfigMaps keep what is theirs there.
 
-import { constants, type BigIntStats } from 'node:fs'
-import { access, lstat, readdir, realpath, stat } from 'node:fs/promises'
+import type { BigIntStats, Dirent } from 'node:fs'
+import { lstat, readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 
 export interface Seen {
@@ -35,6 +35,43 @@ export async function scan(roots: readonly string[], most: number): Promise<Scan
   return scanner
 }
 
+/**
+ * Looks again at some files that are known, and at nothing else: the scan as it is now, or undefined if one of them is no longer
+ * the plain file that it was, so that only a whole scan can tell.
+ */
+export async function glance(before: Scan, paths: Iterable<string>): Promise<Scan | undefined> {
+  const files = new Map(before.files)
+  for (const path of paths) {
+    const seen = files.get(path)
+    if (seen === undefined) return undefined
+    try {
+      const stats = await lstat(path, { bigint: true })
+      if (!stats.isFile()) return undefined
+      files.set(path, { ...seen, stamp: stampOf(stats) })
+    } catch {
+      return undefined
+    }
+  }
+  const { faults, watch, complete } = before
+  return { files, faults, watch, complete }
+}
+
+type Found = { readonly stats: BigIntStats; readonly target: string | undefined } | Error
+
+/** What stands at a path; of a link what it leads to. */
+async function look(path: string, mayBeLink: boolean): Promise<Found> {
+  try {
+    const stats = await stat(path, { bigint: true })
+    const isLink = mayBeLink && (await lstat(path)).isSymbolicLink()
+    return { stats, target: isLink ? await realpath(path) : undefined }
+  } catch (thrown) {
+    return thrown instanceof Error ? thrown : new Error(String(thrown))
+  }
+}
+
+const isNamed = (path: string): boolean => /\.(?:ya?ml|json)$/.test(path)
+const atOnce = 64
+
 class Scanner implements Scan {
   readonly files = new Map<string, Seen>()
   readonly faults = new Map<string, Fault>()
@@ -51,27 +88,23 @@ class Scanner implements Scan {
     const path = resolve(root)
     // the root itself may be replaced, which only its parent sees
     this.#watchName(path)
-    await this.#look(path, root, true)
+    await this.#take(path, root, true, await look(path, true))
     if (this.faults.has(path)) this.complete = false
   }
 
-  async #look(path: string, source: string, isRoot = false): Promise<void> {
-    const named = isRoot || /\.(?:ya?ml|json)$/.test(path)
-    try {
-      const found = await stat(path, { bigint: true })
-      if (!found.isDirectory() && !named) return
-      if ((await lstat(path)).isSymbolicLink()) this.#watchName(await realpath(path))
-      if (found.isDirectory()) await this.#folder(path, source, `${found.dev}:${found.ino}`)
-      else if (!found.isFile()) this.#fail(path, source, 'is neither a file nor a folder. Mend: remove it or rename it')
-      else if (this.files.size >= this.#most) {
-        this.#fail(path, source, `is one more than ${this.#most} files, which are all that is read (files)`)
-      } else {
-        await access(path, constants.R_OK)
-        this.files.set(path, { source, stamp: stampOf(found) })
-      }
-    } catch (thrown) {
-      if (named) this.#fail(path, source, reasonOf(thrown))
+  async #take(path: string, source: string, isRoot: boolean, found: Found): Promise<void> {
+    const named = isRoot || isNamed(path)
+    if (found instanceof Error) {
+      if (named) this.#fail(path, source, reasonOf(found))
+      return
     }
+    const { stats, target } = found
+    if (!stats.isDirectory() && !named) return
+    if (target !== undefined) this.#watchName(target)
+    if (stats.isDirectory()) await this.#folder(path, source, `${stats.dev}:${stats.ino}`)
+    else if (!stats.isFile()) this.#fail(path, source, 'is neither a file nor a folder. Mend: remove it or rename it')
+    else if (this.files.size < this.#most) this.files.set(path, { source, stamp: stampOf(stats) })
+    else this.#fail(path, source, `is one more than ${this.#most} files, which are all that is read (files)`)
   }
 
   #watchName(path: string): void {
@@ -84,11 +117,21 @@ class Scanner implements Scan {
     if (this.#visited.has(id)) return
     this.#visited.add(id)
     this.watch.set(path, 'all')
-    for (const entry of (await readdir(path, { withFileTypes: true })).toSorted(byName)) {
-      const { name } = entry
-      if (name.startsWith('.')) continue
-      if (entry.isFile() && !/\.(?:ya?ml|json)$/.test(name)) continue
-      await this.#look(join(path, name), join(source, name))
+    let entries: Dirent[]
+    try {
+      entries = (await readdir(path, { withFileTypes: true })).toSorted(byName)
+    } catch (thrown) {
+      this.#fail(path, source, reasonOf(thrown))
+      return
+    }
+    const wanted = entries.filter((entry) => !entry.name.startsWith('.') && (!entry.isFile() || isNamed(entry.name)))
+    for (let at = 0; at < wanted.length; at += atOnce) {
+      const some = wanted.slice(at, at + atOnce)
+      const found = await Promise.all(some.map((entry) => look(join(path, entry.name), entry.isSymbolicLink())))
+      for (const [index, one] of found.entries()) {
+        const name = some[index]?.name ?? ''
+        await this.#take(join(path, name), join(source, name), false, one)
+      }
     }
   }
 

@@ -14,7 +14,7 @@ export interface FolderWatch {
 export async function loadFolders(options: FolderOptions): Promise<void> {
   const loaded = options.catalog.expect()
   const reader = new FolderReader(options)
-  await reader.round(false)
+  await reader.round(false, 'all')
   if (reader.complete) loaded()
 }
 
@@ -29,6 +29,8 @@ class Watch {
   readonly #options: FolderOptions & { readonly signal: AbortSignal }
   #wake = Promise.withResolvers<void>()
   #waiting: PromiseWithResolvers<void>[] = []
+  /** What events told of since the last round. */
+  #changed: Set<string> | 'all' = 'all'
 
   constructor(options: FolderOptions & { readonly signal: AbortSignal }) {
     this.#options = options
@@ -41,8 +43,15 @@ class Watch {
   settled(): Promise<void> {
     const waiting = Promise.withResolvers<void>()
     this.#waiting.push(waiting)
-    this.#wake.resolve()
+    this.#hint(undefined)
     return waiting.promise
+  }
+
+  /** Something changed at a path, or anywhere. */
+  #hint(path: string | undefined): void {
+    if (path === undefined || this.#changed === 'all') this.#changed = 'all'
+    else this.#changed.add(path)
+    this.#wake.resolve()
   }
 
   /** Until a time, or until `wake` is resolved. */
@@ -61,17 +70,21 @@ class Watch {
     const stop = (): void => this.#wake.resolve()
     signal.addEventListener('abort', stop)
     let deaf = false
-    using hints = new Hints(stop, (folder, error) => {
+    const unavailable = (folder: string, error: unknown): void => {
       if (!deaf) log?.warn({ folder, error }, `no events from the file system; looking every ${rescan} ms instead`)
       deaf = true
-    })
+    }
+    using hints = new Hints((path) => this.#hint(path), unavailable)
+    let nextScan = 0
     for (let first = true; !signal.aborted;) {
       this.#wake = Promise.withResolvers()
       const waiting = this.#waiting.splice(0)
       const began = clock.now()
+      const changed = first || began >= nextScan ? 'all' : this.#changed
+      this.#changed = new Set()
       let due: number | undefined
       try {
-        due = await reader.round(!first)
+        due = await reader.round(!first, changed)
         if (first && reader.complete) {
           first = false
           expected()
@@ -81,12 +94,13 @@ class Watch {
         log?.error({ error }, 'reading the folders failed; what was read before stays in force')
         if (first) loaded.reject(error)
       }
-      if (hints.watch(reader.watch)) due ??= clock.now() + settle
+      if (hints.watch(reader.watch)) this.#changed = 'all'
+      if (this.#changed === 'all') due ??= clock.now() + settle
       if (due === undefined) for (const one of waiting) one.resolve()
       else this.#waiting.push(...waiting)
-      // looking takes at most a twentieth of the time, however many files there are
-      const rest = Math.max(rescan, 20 * (clock.now() - began))
-      await this.#sleep(Math.min(due ?? Infinity, clock.now() + rest), this.#wake.promise)
+      // looking at everything takes at most a twentieth of the time, however many files there are
+      if (changed === 'all') nextScan = clock.now() + Math.max(rescan, 20 * (clock.now() - began))
+      await this.#sleep(Math.min(due ?? Infinity, nextScan), this.#wake.promise)
       // a burst of events is one round
       await this.#sleep(clock.now() + 5)
     }
