@@ -1,9 +1,8 @@
 // The incremental variant: responses hold what changed and what is gone, requests subscribe, unsubscribe and answer by nonce.
 // See "Incremental xDS" of Envoy's xDS protocol page.
 import { decodeDeltaRequest, type DeltaRequest, encodeDeltaResponse } from '../proto/frame.ts'
-import { available, type Entry, GONE, isPending, NOTHING, type TypeState } from './entry.ts'
-import { type Item, Session, SessionError, type SessionOptions } from './session.ts'
-import type { Resource } from './source.ts'
+import { available, type Entry, GONE, isPending, type TypeState } from './entry.ts'
+import { type Flight, type Item, Session, SessionError, type SessionOptions } from './session.ts'
 import { typeOfUrl } from './types.ts'
 
 const WILDCARD = '*'
@@ -14,13 +13,8 @@ const MOST_UNANSWERED = 32
 /** A response is closed when it holds this much. */
 const RESPONSE_BYTES = 256 * 1024
 
-interface Flight {
-  readonly type: TypeState
-  readonly items: readonly Item[]
-}
-
 export class DeltaSession<Client> extends Session<Client> {
-  readonly #flights = new Map<string, Flight>()
+  readonly #flights = new Map<string, { readonly type: TypeState; readonly flight: Flight }>()
 
   constructor(options: SessionOptions<Client>) {
     super(options, () => true)
@@ -71,39 +65,31 @@ export class DeltaSession<Client> extends Session<Client> {
   }
 
   #respond(type: TypeState, entries: readonly Entry[]): void {
-    const items: Item[] = []
-    const resources: Resource[] = []
-    const removed: string[] = []
-    for (const entry of entries) {
-      const resource = available(entry)
-      if (resource === undefined) removed.push(entry.name)
-      else resources.push(resource)
-      items.push({ entry, version: resource?.version ?? GONE, requires: resource?.requires ?? NOTHING })
-    }
+    const items = entries.map((entry): Item => ({ entry, resource: available(entry) }))
     const nonce = this.nextNonce()
-    this.#flights.set(nonce, { type, items })
-    this.respond(type, items, encodeDeltaResponse({ typeUrl: type.url, nonce, resources, removed }))
+    const message = encodeDeltaResponse({
+      typeUrl: type.url,
+      nonce,
+      resources: items.flatMap(({ resource }) => resource ?? []),
+      removed: items.flatMap(({ entry, resource }) => (resource === undefined ? entry.name : [])),
+    })
+    this.#flights.set(nonce, { type, flight: this.respond(type, items, message) })
   }
 
   #answered(request: DeltaRequest): void {
-    const flight = this.#flights.get(request.nonce)
-    if (flight === undefined) return
+    const found = this.#flights.get(request.nonce)
+    if (found === undefined) return
     this.#flights.delete(request.nonce)
-    const { type, items } = flight
-    if (request.error === undefined) {
-      this.accept(type, items)
-      return
-    }
-    // what was refused in company is tried again one by one: a virtual host takes the good ones of its response with it
-    if (items.length > 1) for (const { entry, version } of items) entry.alone = version
-    this.refuse(type, items, items, request.error.message)
+    const { type, flight } = found
+    if (request.error === undefined) this.accept(type, flight)
+    else this.refuse(type, flight, flight, request.error.message)
   }
 
   #subscribed(type: TypeState, request: DeltaRequest): void {
     const { subscribe, unsubscribe, initialVersions } = request
     const opening = !type.asked
     type.asked = true
-    if (opening) for (const [name, version] of initialVersions) this.subscriptions.bring(type, name, version)
+    if (opening) this.subscriptions.bring(type, initialVersions)
     // never having named anything means everything
     if (subscribe.includes(WILDCARD) || (opening && subscribe.length === 0 && unsubscribe.length === 0)) {
       type.greeting ||= !type.wildcard && initialVersions.size === 0

@@ -75,14 +75,20 @@ export class Entry {
   /** How many resources that are at the client, or should be, require this one. */
   requiredBy = 0
   watch: Watched<Resource | undefined> | undefined = undefined
+  /** What the watch showed when it last told of a change, so that what is sent fits what was reckoned with. */
+  content: Resource | undefined = undefined
 
   /** The version that the client holds; undefined if it holds none. */
   version: string | undefined = undefined
+  /** The client has had it since an earlier stream. */
+  inherited = false
   /** What that version requires. */
   requires: readonly ResourceRef[] = NOTHING
   /** Unanswered responses that hold this name, and the version in the latest of them (`GONE` for a removal). */
   inFlight = 0
   sentVersion = GONE
+  /** How often its removal was sent: what was accepted before that is no more. */
+  removals = 0
   refused: Refused | undefined = undefined
   /** What is kept at the client for the sake of this: all that its held, travelling and wanted versions require. */
   pins: readonly ResourceRef[] = NOTHING
@@ -93,7 +99,10 @@ export class Entry {
   first = false
   /** A version that was refused in company, to be sent in a response of its own. */
   alone: string | undefined = undefined
-  /** Since when this waits for what it requires, milliseconds since the epoch; 0: it does not. */
+  /**
+   * Since when this waits for what it requires, milliseconds since the epoch; 0: it does not. Kept until the client has taken
+   * it, so that what waited in vain and was then refused in company does not wait anew.
+   */
   waitsSince = 0
 
   constructor(type: TypeState, name: string) {
@@ -106,9 +115,9 @@ export function isWanted(entry: Entry): boolean {
   return entry.explicit || (entry.type.wildcard && (entry.listed || entry.brought || entry.requiredBy > 0))
 }
 
-/** What the client should have under this name, as of now. */
+/** What the client should have under this name. */
 export function available(entry: Entry): Resource | undefined {
-  return isWanted(entry) ? entry.watch?.value : undefined
+  return isWanted(entry) ? entry.content : undefined
 }
 
 /** The version that the client has once it has read everything; undefined for none. */

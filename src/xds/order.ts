@@ -18,20 +18,21 @@ export interface Batch {
   readonly entries: Entry[]
 }
 
-type Requirements = Pick<Subscriptions<unknown>, 'find' | 'types' | 'outdated'>
+type Requirements = Pick<Subscriptions<unknown>, 'find' | 'types' | 'outdated' | 'openedAt'>
 
-/** How many milliseconds at most this entry may have to wait for the client to take something else first; 0: it may go. */
-export function waitOf(entry: Entry, requirements: Requirements): number {
+/** When this entry may go at the latest, milliseconds since the epoch; 0: at once, for it waits for nothing. */
+export function goesAt(entry: Entry, requirements: Requirements, now: number): number {
   const resource = available(entry)
+  const latest = (entry.waitsSince === 0 ? now : entry.waitsSince) + LONGEST_WAIT_MS
   if (resource === undefined) {
     // what a client brought may be required by what it has of types that it has not asked for yet, or has in old versions
-    if (!entry.brought) return 0
-    return requirements.outdated.size > 0 ? LONGEST_WAIT_MS : RETURN_MS
+    if (!entry.inherited) return 0
+    return requirements.outdated.size > 0 ? latest : requirements.openedAt + RETURN_MS
   }
-  // an answer, or a version that the client has already and is due to get again
-  const answer = entry.first || resource.version === entry.version
+  // an answer, or a version that the client was sent already and is due to get again
+  const answer = entry.first || resource.version === expectedVersion(entry)
   for (const ref of resource.requires) {
-    if (!isMet(ref, entry, answer, requirements)) return LONGEST_WAIT_MS
+    if (!isMet(ref, entry, answer, requirements)) return latest
   }
   return 0
 }
@@ -43,7 +44,7 @@ function isMet(ref: ResourceRef, of: Entry, answer: boolean, requirements: Requi
   const required = type.entries.get(ref.name)
   // what cannot be sent, does not exist, or was refused holds nothing back
   if (required === undefined || required === of || !isWanted(required)) return true
-  const resource = required.watch?.value
+  const resource = required.content
   if (resource === undefined || resource.version === required.refused?.version) return true
   return required.version !== undefined || (answer && expectedVersion(required) !== undefined)
 }

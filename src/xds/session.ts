@@ -2,9 +2,9 @@
 //
 // Nothing is queued. What is pending is looked up at the moment of sending, and only so much is written as the stream has room
 // for, so a client that reads slowly or never answers costs its entries and at most one burst.
-import { available, type Entry, expectedVersion, GONE, isWanted, NOTHING, type TypeState } from './entry.ts'
+import { type Entry, expectedVersion, GONE, isWanted, NOTHING, type TypeState } from './entry.ts'
 import type { XdsMetrics } from './metrics.ts'
-import { followers, plan, waitOf } from './order.ts'
+import { followers, goesAt, plan } from './order.ts'
 import type { Resource, ResourceRef, ResourceSource } from './source.ts'
 import { summarise, type TypeSummary } from './state.ts'
 import { Subscriptions } from './subscriptions.ts'
@@ -41,13 +41,25 @@ export class SessionError extends Error {
   }
 }
 
-/** What one response said of one name. */
+/** What one response says of one name. */
 export interface Item {
+  readonly entry: Entry
+  /** Undefined for a removal. */
+  readonly resource: Resource | undefined
+}
+
+/** What an unanswered response said of one name; without the resource, whose bytes may be old by the time of the answer. */
+interface Sent {
   readonly entry: Entry
   /** `GONE` for a removal. */
   readonly version: string
   readonly requires: readonly ResourceRef[]
+  /** What the client had, for the case that it refuses. */
+  readonly before: string | undefined
+  readonly removals: number
 }
+
+export type Flight = readonly Sent[]
 
 /** A burst stops when this much waits to be written; the rest follows when it has left. */
 const ROOM_BYTES = 64 * 1024
@@ -68,6 +80,7 @@ export abstract class Session<Client> implements Disposable {
     this.subscriptions = new Subscriptions({
       source: options.source,
       client: options.client,
+      openedAt: options.clock.now(),
       removable,
       changed: () => {
         if (this.#changedAt === 0) this.#changedAt = options.clock.now()
@@ -100,7 +113,7 @@ export abstract class Session<Client> implements Disposable {
     let pending = 0
     for (const type of this.subscriptions.types.values()) {
       pending += type.pending.size
-      if (type.greeting && type.pending.size === 0 && this.hasRoom) {
+      if (type.greeting && type.pending.size === 0 && type.unanswered === 0 && this.hasRoom) {
         type.greeting = false
         this.greet(type)
       }
@@ -150,12 +163,10 @@ export abstract class Session<Client> implements Disposable {
 
   /** Whether an entry need not wait for what it requires, be it that it has waited long enough. */
   protected mayGo(entry: Entry): boolean {
-    const wait = waitOf(entry, this.subscriptions)
-    if (wait === 0) return true
     const now = this.#options.clock.now()
+    const until = goesAt(entry, this.subscriptions, now)
+    if (until <= now) return true
     if (entry.waitsSince === 0) entry.waitsSince = now
-    const until = entry.waitsSince + wait
-    if (now >= until) return true
     if (this.#wait === undefined || this.#wait.until > until) {
       this.#wait?.timer[Symbol.dispose]()
       const timer = this.#options.clock.at(until, () => {
@@ -168,43 +179,45 @@ export abstract class Session<Client> implements Disposable {
   }
 
   /** Writes a response and notes what it means for its entries. */
-  protected respond(type: TypeState, items: readonly Item[], message: Buffer): void {
+  protected respond(type: TypeState, items: readonly Item[], message: Buffer): Flight {
     type.greeting = false
     type.unanswered++
-    for (const { entry, version } of items) {
-      const expected = expectedVersion(entry)
-      const resource = available(entry)
-      if (version === GONE) entry.brought = false
-      else if (resource !== undefined && version !== expected) this.#follow(entry, resource)
+    const flight = items.map(({ entry, resource }): Sent => {
+      const before = entry.version
+      if (resource === undefined) {
+        entry.brought = false
+        entry.version = undefined
+        entry.removals++
+      } else if (resource.version !== expectedVersion(entry)) this.#follow(entry, resource)
       entry.inFlight++
-      entry.sentVersion = version
+      entry.sentVersion = resource?.version ?? GONE
       entry.due = false
       entry.first = false
-      entry.waitsSince = 0
       type.pending.delete(entry)
-    }
+      const requires = resource?.requires ?? NOTHING
+      return { entry, version: entry.sentVersion, requires, before, removals: entry.removals }
+    })
     this.#writing.push({ size: message.length, since: this.#changedAt })
     this.#writingBytes += message.length
     this.#options.metrics.pushed(type.traits.label, message.length)
     this.#options.write(message)
+    return flight
   }
 
   /** The client took a response. */
-  protected accept(type: TypeState, items: readonly Item[]): void {
+  protected accept(type: TypeState, flight: Flight): void {
     type.unanswered--
-    for (const item of items) {
-      const { entry, version } = item
+    for (const { entry, version, requires, removals } of flight) {
       entry.inFlight--
-      this.subscriptions.outdated.delete(entry)
       this.subscriptions.touch(entry)
+      // what it took before it is told that it is gone
+      if (removals !== entry.removals) continue
       if (version === GONE) {
-        entry.version = undefined
-        entry.requires = NOTHING
+        this.subscriptions.holds(entry, undefined, NOTHING)
         if (entry.refused?.version === GONE) entry.refused = undefined
       } else if (isWanted(entry) || type.wildcard) {
         const told = entry.version === version && entry.refused === undefined
-        entry.version = version
-        entry.requires = item.requires
+        this.subscriptions.holds(entry, version, requires)
         entry.refused = undefined
         entry.alone = undefined
         if (!told) this.#options.source.accepted(this.#options.client, type.name, entry.name, version)
@@ -213,24 +226,38 @@ export abstract class Session<Client> implements Disposable {
     this.wake()
   }
 
-  /** The client refused a response, and nothing tells which of these it meant: only a single one is known to be bad. */
-  protected refuse(type: TypeState, items: readonly Item[], suspects: readonly Item[], message: string): void {
+  /**
+   * The client refused a response, and nothing tells which of these it meant: only a single one is known to be bad, the others
+   * are to be tried in smaller company.
+   */
+  protected refuse(type: TypeState, flight: Flight, suspects: Flight, message: string): void {
     type.unanswered--
     this.#options.metrics.refused(type.traits.label)
-    for (const { entry } of items) {
+    for (const { entry, version, before, removals } of flight) {
       entry.inFlight--
+      if (version === GONE && removals === entry.removals) entry.version = before
       this.subscriptions.touch(entry)
     }
     const [only] = suspects
-    if (only !== undefined && suspects.length === 1) {
-      const { entry, version } = only
-      this.subscriptions.outdated.delete(entry)
-      entry.refused = { version, message, at: Math.round(this.#options.clock.now()) }
-      if (version !== GONE) {
-        this.#options.source.refused(this.#options.client, { type: type.name, name: entry.name, version, message })
+    if (only !== undefined && suspects.length === 1) this.#blame(only, message)
+    else {
+      for (const { entry, version } of suspects) {
+        if (entry.inFlight > 0) continue // something newer is on its way
+        entry.alone = version
+        // some may be answers, which are owed whatever the client has
+        entry.due = true
       }
     }
     this.wake()
+  }
+
+  #blame({ entry, version }: Sent, message: string): void {
+    const { client, clock, source } = this.#options
+    this.subscriptions.outdated.delete(entry)
+    entry.refused = { version, message, at: Math.round(clock.now()) }
+    entry.alone = undefined
+    if (version === GONE) return
+    source.refused(client, { type: entry.type.name, name: entry.name, version, message })
   }
 
   protected checkBounds(): void {

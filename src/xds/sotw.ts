@@ -3,27 +3,25 @@
 // See "Streaming gRPC subscriptions" of Envoy's xDS protocol page.
 import { createHash } from 'node:crypto'
 import { decodeStateRequest, encodeStateResponse, type StateRequest } from '../proto/frame.ts'
-import { available, type Entry, expectedVersion, GONE, isPending, NOTHING, type TypeState } from './entry.ts'
-import { type Item, Session, SessionError, type SessionOptions } from './session.ts'
+import { available, type Entry, expectedVersion, GONE, isPending, type TypeState } from './entry.ts'
+import { type Flight, type Item, Session, SessionError, type SessionOptions } from './session.ts'
 import type { Resource } from './source.ts'
 import { typeOfUrl } from './types.ts'
 
 const WILDCARD = '*'
-
-interface Candidate extends Item {
-  readonly resource: Resource | undefined
-}
 
 /** What this variant holds for a type beyond what both share. */
 interface Exchange {
   /** Of the latest response. */
   nonce: string
   /** What the latest response changed, until it is answered. */
-  flight: { readonly items: readonly Candidate[]; readonly trial: boolean } | undefined
+  flight: { readonly items: readonly Item[]; readonly sent: Flight; readonly trial: boolean } | undefined
   /** Groups that were refused together, to be tried one after the other. */
   trials: Entry[][]
   /** What a response that holds everything repeats: the last version that the client took. */
   readonly good: Map<Entry, Resource>
+  /** The client has taken a response on this stream; until then it may hold anything. */
+  known: boolean
   /** The version of everything that the client says it has from an earlier stream. */
   claimed: string
 }
@@ -66,7 +64,7 @@ export class StateSession<Client> extends Session<Client> {
   #exchange(type: TypeState): Exchange {
     let exchange = this.#exchanges.get(type)
     if (exchange === undefined) {
-      exchange = { nonce: '', flight: undefined, trials: [], good: new Map(), claimed: '' }
+      exchange = { nonce: '', flight: undefined, trials: [], good: new Map(), known: false, claimed: '' }
       this.#exchanges.set(type, exchange)
     }
     return exchange
@@ -83,10 +81,7 @@ export class StateSession<Client> extends Session<Client> {
   }
 
   #respond(type: TypeState, exchange: Exchange, going: readonly Entry[], trial: boolean): void {
-    const items = going.map((entry): Candidate => {
-      const resource = available(entry)
-      return { entry, resource, version: resource?.version ?? GONE, requires: resource?.requires ?? NOTHING }
-    })
+    const items = going.map((entry): Item => ({ entry, resource: available(entry) }))
     const resources = type.traits.wholeState
       ? whole(type, exchange, items)
       : items.flatMap(({ resource }) => resource ?? [])
@@ -98,23 +93,19 @@ export class StateSession<Client> extends Session<Client> {
       return
     }
     exchange.nonce = this.nextNonce()
-    exchange.flight = { items, trial }
     const bytes = resources.map((resource) => resource.bytes)
-    this.respond(
-      type,
-      items,
-      encodeStateResponse({ typeUrl: type.url, version, nonce: exchange.nonce, resources: bytes }),
-    )
+    const message = encodeStateResponse({ typeUrl: type.url, version, nonce: exchange.nonce, resources: bytes })
+    exchange.flight = { items, sent: this.respond(type, items, message), trial }
   }
 
   /** The client has exactly this from an earlier stream. */
-  #take(type: TypeState, exchange: Exchange, items: readonly Candidate[]): void {
+  #take(type: TypeState, exchange: Exchange, items: readonly Item[]): void {
     type.greeting = false
+    exchange.known = true
     for (const { entry, resource } of items) {
       if (resource === undefined) continue
       exchange.good.set(entry, resource)
-      entry.version = resource.version
-      entry.requires = resource.requires
+      this.subscriptions.holds(entry, resource.version, resource.requires)
       entry.due = false
       entry.first = false
       this.subscriptions.touch(entry)
@@ -125,8 +116,9 @@ export class StateSession<Client> extends Session<Client> {
     const { flight } = exchange
     if (flight === undefined || request.nonce === '') return
     exchange.flight = undefined
-    const { items } = flight
+    const { items, sent } = flight
     if (request.error === undefined) {
+      exchange.known = true
       if (flight.trial) exchange.trials.shift()
       if (type.traits.wholeState) {
         for (const { entry, resource } of items) {
@@ -134,20 +126,16 @@ export class StateSession<Client> extends Session<Client> {
           else exchange.good.set(entry, resource)
         }
       }
-      this.accept(type, items)
+      this.accept(type, sent)
       return
     }
     // only what differs from what the client had can be what it refuses
-    const suspects = items.filter(({ entry, version }) => version !== (entry.version ?? GONE))
-    const trials =
-      suspects.length > 1
-        ? divide(
-            suspects.map(({ entry }) => entry),
-            request.error.message,
-          )
-        : []
+    const suspects = sent.filter(({ version, before }) => version !== (before ?? GONE))
+    const entries = suspects.map(({ entry }) => entry)
+    const trials = suspects.length > 1 ? divide(entries, request.error.message) : []
+    if (!exchange.known && items.length > 0) type.greeting = true
     exchange.trials.splice(0, flight.trial ? 1 : 0, ...trials)
-    this.refuse(type, items, suspects, request.error.message)
+    this.refuse(type, sent, suspects, request.error.message)
   }
 
   #subscribed(type: TypeState, exchange: Exchange, request: StateRequest): void {
@@ -169,7 +157,7 @@ export class StateSession<Client> extends Session<Client> {
 }
 
 /** Everything that the client is to have: what changes now, and the rest as it was. */
-function whole(type: TypeState, exchange: Exchange, items: readonly Candidate[]): readonly Resource[] {
+function whole(type: TypeState, exchange: Exchange, items: readonly Item[]): readonly Resource[] {
   const changing = new Map(items.map((item) => [item.entry, item.resource]))
   const resources: Resource[] = []
   for (const entry of type.entries.values()) {

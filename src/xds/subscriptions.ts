@@ -1,13 +1,25 @@
 // What one stream is subscribed to and why, what that requires in turn, and which entries are to be sent because of it.
 //
 // Changes only mark entries; `settle` looks at what was marked, so a burst of changes costs one look at each entry.
-import { available, createTypeState, Entry, isIdle, isPending, isWanted, NOTHING, type TypeState } from './entry.ts'
+import {
+  available,
+  createTypeState,
+  Entry,
+  expectedVersion,
+  isIdle,
+  isPending,
+  isWanted,
+  NOTHING,
+  type TypeState,
+} from './entry.ts'
 import type { ResourceRef, ResourceSource, TypeName } from './source.ts'
 import type { TypeTraits } from './types.ts'
 
 export interface SubscriptionsOptions<Client> {
   readonly source: ResourceSource<Client>
   readonly client: Client
+  /** When the stream began, milliseconds since the epoch. */
+  readonly openedAt: number
   /** Whether a client of this protocol variant can be told that a resource of such a type is gone. */
   readonly removable: (traits: TypeTraits) => boolean
   /** Something of the source has changed; `settle` should run soon. */
@@ -16,6 +28,7 @@ export interface SubscriptionsOptions<Client> {
 
 export class Subscriptions<Client> implements Disposable {
   readonly types = new Map<TypeName, TypeState>()
+  readonly openedAt: number
   /**
    * Held since an earlier stream in a version that is not the present one, so that nobody knows what it requires; until it is
    * replaced or refused.
@@ -31,6 +44,7 @@ export class Subscriptions<Client> implements Disposable {
   readonly #relisted = new Set<TypeState>()
 
   constructor(options: SubscriptionsOptions<Client>) {
+    this.openedAt = options.openedAt
     this.#source = options.source
     this.#client = options.client
     this.#removable = options.removable
@@ -61,13 +75,13 @@ export class Subscriptions<Client> implements Disposable {
     }
     if (!has) {
       entry.due = true
-      entry.first = entry.version === undefined
+      entry.first = expectedVersion(entry) === undefined
       // who asks anew may take it now, and waits in any case
       entry.refused = undefined
     }
     this.#attend(entry)
     this.touch(entry)
-    if (!again) this.#source.asked(this.#client, type.name, name, entry.watch?.value !== undefined)
+    if (!again) this.#source.asked(this.#client, type.name, name, entry.content !== undefined)
   }
 
   unsubscribe(type: TypeState, name: string): void {
@@ -103,11 +117,25 @@ export class Subscriptions<Client> implements Disposable {
   }
 
   /** A client that comes back tells what it has. To be told before anything else of this type. */
-  bring(type: TypeState, name: string, version: string): void {
-    const entry = this.#entry(type, name)
+  bring(type: TypeState, versions: ReadonlyMap<string, string>): void {
+    if (versions.size === 0) return
+    for (const [name, version] of versions) {
+      const entry = this.#entry(type, name)
+      entry.version = version
+      entry.inherited = true
+      entry.brought = true
+      this.touch(entry)
+    }
+    for (const { entries } of this.types.values()) for (const entry of entries.values()) this.#explain(entry)
+  }
+
+  /** The client has taken a version, or dropped the name. */
+  holds(entry: Entry, version: string | undefined, requires: readonly ResourceRef[]): void {
     entry.version = version
-    entry.brought = !entry.explicit && !entry.listed && entry.requiredBy === 0
-    this.touch(entry)
+    entry.requires = requires
+    entry.inherited = false
+    this.outdated.delete(entry)
+    this.#explain(entry)
   }
 
   touch(entry: Entry): void {
@@ -167,18 +195,22 @@ export class Subscriptions<Client> implements Disposable {
       if (entry.listed) continue
       entry.listed = true
       entry.brought = false
-      if (first && entry.version === undefined) entry.first = true
+      if (first && expectedVersion(entry) === undefined) entry.first = true
       this.touch(entry)
     }
   }
 
-  /** Watches what is wanted and nothing else. */
+  /** Watches what is wanted and nothing else, and takes note of what it is now. */
   #attend(entry: Entry): void {
     const wanted = isWanted(entry)
-    if (wanted === (entry.watch !== undefined)) return
+    if (wanted === (entry.watch !== undefined)) {
+      entry.content = entry.watch?.value
+      return
+    }
     if (!wanted) {
       entry.watch?.[Symbol.dispose]()
       entry.watch = undefined
+      entry.content = undefined
       this.outdated.delete(entry)
       entry.due = false
       entry.first = false
@@ -195,11 +227,22 @@ export class Subscriptions<Client> implements Disposable {
       this.touch(entry)
       this.#changed()
     })
-    const resource = entry.watch.value
+    entry.content = entry.watch.value
+    const resource = entry.content
     if (resource === undefined || entry.version === undefined) return
     // only now is it known what a version requires that the client brought
-    if (resource.version === entry.version) entry.requires = resource.requires
-    else this.outdated.add(entry)
+    if (resource.version === entry.version) {
+      entry.requires = resource.requires
+      this.#explain(entry)
+    } else this.outdated.add(entry)
+  }
+
+  /** What the client's version of this requires is there for that reason, and goes with it. */
+  #explain(entry: Entry): void {
+    for (const ref of entry.requires) {
+      const required = this.find(ref)
+      if (required !== undefined) required.brought = false
+    }
   }
 
   #pin(entry: Entry): void {
@@ -214,8 +257,7 @@ export class Subscriptions<Client> implements Disposable {
     for (const ref of without(pins, before)) {
       const required = this.#entry(this.type(ref.type), ref.name)
       required.requiredBy++
-      required.brought = false
-      if (entry.first && required.version === undefined) required.first = true
+      if (entry.first && expectedVersion(required) === undefined) required.first = true
       this.touch(required)
     }
     for (const ref of without(before, pins)) {
@@ -229,7 +271,7 @@ export class Subscriptions<Client> implements Disposable {
   /** What an answer requires is part of the answer. */
   #hurry(ref: ResourceRef): void {
     const required = this.find(ref)
-    if (required === undefined || required.first || required.version !== undefined) return
+    if (required === undefined || required.first || expectedVersion(required) !== undefined) return
     required.first = true
     this.touch(required)
   }

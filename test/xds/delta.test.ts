@@ -456,6 +456,9 @@ describe('order', () => {
     at.sent()
     at.reconnect().pump()
     expect(at.sent()).toEqual([])
+    at.clock.advance(1_000)
+    at.pump()
+    expect(at.sent()).toEqual([])
     // and what is not in use any more is known to be so, as on the old stream
     at.source.set(CLUSTER, 'x', 'direct').remove(VIRTUAL_HOST, 'outbound/x')
     at.commit().pump()
