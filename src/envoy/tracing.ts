@@ -1,8 +1,8 @@
 // Spans: one for each request that passes a proxy, sent to the collector that the mesh's settings name. Trace context is W3C's
 // `traceparent`, which applications pass on; a client that has decided whether to sample is followed.
 import type { Settings } from '../mesh/settings.ts'
-import { extension, type Message } from '../proto/types.ts'
-import { collectorName } from './access-log.ts'
+import { extension, type Extension, type Message } from '../proto/types.ts'
+import { collectorService } from './access-log.ts'
 
 type ConnectionManager = Message<'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'>
 type CustomTag = Message<'envoy.type.tracing.v3.CustomTag'>
@@ -14,11 +14,11 @@ export function tracing(settings: Pick<Settings, 'tracing'>): Pick<ConnectionMan
   if (provider === undefined) return {}
   return {
     tracing: {
-      random_sampling: { value: samplingPercent ?? 0 },
       ...(customTags !== undefined && customTags.length > 0 && { custom_tags: customTags.map(customTag) }),
       provider: extension('envoy.tracers.opentelemetry', 'envoy.config.trace.v3.OpenTelemetryConfig', {
-        grpc_service: { envoy_grpc: { cluster_name: collectorName(provider.openTelemetry) }, timeout: '1s' },
+        grpc_service: collectorService(provider.openTelemetry),
         service_name: SERVICE_NAME,
+        sampler: sampler(samplingPercent ?? 0),
       }),
     },
   }
@@ -26,6 +26,19 @@ export function tracing(settings: Pick<Settings, 'tracing'>): Pick<ConnectionMan
 
 /** All proxies share the configuration; which one it was is the span's attribute `node_id`. */
 const SERVICE_NAME = 'heddle-proxy'
+
+/** The connection manager's own sampling would decide for traces that others began as well. */
+function sampler(percent: number): Extension {
+  const share = { numerator: Math.round(percent * 10_000), denominator: 'MILLION' as const }
+  const samplers = 'envoy.extensions.tracers.opentelemetry.samplers.v3'
+  return extension('envoy.tracers.opentelemetry.samplers.parent_based', `${samplers}.ParentBasedSamplerConfig`, {
+    wrapped_sampler: extension(
+      'envoy.tracers.opentelemetry.samplers.trace_id_ratio_based',
+      `${samplers}.TraceIdRatioBasedSamplerConfig`,
+      { sampling_percentage: share },
+    ),
+  })
+}
 
 function customTag(tag: TagSetting): CustomTag {
   const { name } = tag

@@ -22,10 +22,19 @@ export class StaticEnvoy implements AsyncDisposable {
   /** Ports of the listeners, by name. */
   readonly ports: Readonly<Record<string, number>>
 
-  private constructor(socket: string, stack: AsyncDisposableStack, ports: Readonly<Record<string, number>>) {
+  /** What it has written, logs included. */
+  readonly output: { readonly text: string }
+
+  private constructor(
+    socket: string,
+    stack: AsyncDisposableStack,
+    ports: Readonly<Record<string, number>>,
+    output: { readonly text: string },
+  ) {
     this.#admin = socket
     this.#stack = stack
     this.ports = ports
+    this.output = output
   }
 
   /** Ready to serve. Throws Envoy's own words if it does not take the configuration. */
@@ -45,17 +54,17 @@ export class StaticEnvoy implements AsyncDisposable {
     const [file, ...args] = [...(await diesWithParent()), ...envoy, '--log-level', 'error']
     const running = await ProcessGroup.start({ file, args }, { output: 'pipe' })
     stack.defer(async () => void (await running.stop(1000)))
-    let said = ''
+    const output = { text: '' }
     for (const stream of [running.child.stdout, running.child.stderr])
-      stream?.setEncoding('utf8').on('data', (text: string) => (said += text))
+      stream?.setEncoding('utf8').on('data', (text: string) => (output.text += text))
     await eventually(async () => {
       if (!running.running) return
       const { status } = await admin(socket, 'GET', '/ready')
-      if (status !== 200) throw new Error(`Envoy is not ready: ${said}`)
+      if (status !== 200) throw new Error(`Envoy is not ready: ${output.text}`)
     })
-    if (!running.running) throw new Error(`Envoy ended: ${said}`)
+    if (!running.running) throw new Error(`Envoy ended: ${output.text}`)
     const ports = await portsOf(socket)
-    return new StaticEnvoy(socket, stack.move(), ports)
+    return new StaticEnvoy(socket, stack.move(), ports, output)
   }
 
   /** Port of a listener. */
