@@ -2,7 +2,10 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { eventually } from '../../../support/eventually.ts'
 import { type Answer, send, type Sending } from '../../client.ts'
+import { webListener } from '../../filters/listeners.ts'
+import { authority, idOf } from '../../identities.ts'
 import { Instance, instances } from '../../instances.ts'
+import { StaticEnvoy } from '../../static-envoy.ts'
 import { destination } from './destination.ts'
 
 let stack: AsyncDisposableStack
@@ -136,6 +139,19 @@ describe('broken instances', () => {
     ])
     expect(await stat('membership_healthy')).toBe(1)
     expect(tally(await many(10, port))).toEqual({ good: 10 })
+  })
+
+  test('checks take the way that requests take: mesh TLS where the endpoint speaks it', async () => {
+    const issue = authority()
+    const server = await StaticEnvoy.start([webListener('cart', { filters: [], tls: issue(idOf('shop/cart')) })])
+    const cart = { name: 'cart', port: stack.use(server).port('cart') }
+    const policy = 'healthCheck: {active: {type: HTTP, interval: 50ms, unhealthyThreshold: 1, http: {path: /healthz}}}'
+    const meshed = await behind(policy, [cart], { as: issue(idOf('shop/web')) })
+    await eventually(async () => expect(await meshed.stat('health_check.success')).toBeGreaterThan(2))
+    expect(await meshed.stat('membership_healthy')).toBe(1)
+    expect((await send(meshed.port)).status).toBe(200)
+    const plain = await behind(policy, [cart])
+    expect(await plain.stat('membership_healthy')).toBe(0)
   })
 
   test.each([
