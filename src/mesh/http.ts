@@ -241,15 +241,15 @@ function httpRank(match: HttpMatch): readonly number[] {
   ]
 }
 
-/** GRPCRouteRule: most characters of a matching service, then of a matching method, then most headers. */
+/**
+ * GRPCRouteRule: most characters of a matching service, then of a matching method, then most headers. Of a regular expression it is not
+ * known how many characters it matches: it comes after a name and before none.
+ */
 function grpcRank(match: GRPCRouteMatch | { headers: [] }): readonly number[] {
-  const wanted = 'method' in match ? match.method : undefined
-  return [
-    wanted?.type === 'RegularExpression' ? 1 : 0,
-    -(wanted?.service?.length ?? 0),
-    -(wanted?.method?.length ?? 0),
-    -match.headers.length,
-  ]
+  const { type, service, method } = ('method' in match ? match.method : undefined) ?? {}
+  const rank = (name: string | undefined): readonly number[] =>
+    name === undefined ? [2, 0] : [type === 'RegularExpression' ? 1 : 0, -name.length]
+  return [...rank(service), ...rank(method), -match.headers.length]
 }
 
 function byRank(a: readonly number[], b: readonly number[]): number {

@@ -1,4 +1,5 @@
-// The Mesh object as it is in force: what it says, or the defaults of its schema where there is none.
+// The Mesh object as it is in force: what it says, or the defaults of its schema where there is none. One that exists and could never be
+// read fails closed: it may have forbidden what the defaults allow.
 import { BlockList } from 'node:net'
 import { meshKind } from '../api/heddle/mesh.ts'
 import { type Mesh, meshName } from '../api/index.ts'
@@ -12,7 +13,17 @@ export type Settings = Mesh['spec']
 export function buildSettings(graph: Graph, catalog: Catalog): Reader<Settings> {
   const meshes = catalog.table('Mesh')
   const fallback = meshKind.schema.parse({ apiVersion: 'heddle.dev/v1alpha1', kind: 'Mesh', metadata: { name: meshName } }).spec
-  return graph.derive('mesh.settings', () => meshes.get(meshName)?.spec ?? fallback, sameJson)
+  const closed: Settings = {
+    ...fallback,
+    mtls: { ...fallback.mtls, mode: 'Strict' },
+    authorization: { default: 'Deny' },
+    outbound: { ...fallback.outbound, unknownDestinations: 'Refuse' },
+  }
+  return graph.derive(
+    'mesh.settings',
+    () => meshes.get(meshName)?.spec ?? (catalog.unreadable('Mesh').get(meshName) === undefined ? fallback : closed),
+    sameJson,
+  )
 }
 
 /** The ranges whose addresses take the on-demand path: the mesh's own and what its settings add, sorted. */
