@@ -5,7 +5,9 @@ const limit = z.int32().min(0).max(2_147_483_647).optional()
 
 export const circuitBreaker = z.object({
   maxConnections: limit.describe('Connections at once; without limit by default.'),
-  maxPendingRequests: limit.describe('Requests that wait for a connection; without limit by default.'),
+  maxPendingRequests: limit.describe(
+    'Requests that wait for a connection; without limit by default. Each connection is opened for a request that waits: 0 refuses all.',
+  ),
   maxParallelRequests: limit.describe('Requests at once; without limit by default.'),
   maxParallelRetries: limit.describe(
     'Retries at once; by default `retry.budget`, or without one 20 % of the requests in flight, 10 at least.',

@@ -151,7 +151,11 @@ export const loadBalancer = withRules(
       })
       .optional()
       .describe('Lets new instances warm up; for RoundRobin and LeastRequest.'),
-    zoneAware: zoneAware.optional().describe('Zones and failover.'),
+    zoneAware: zoneAware
+      .optional()
+      .describe(
+        'Zones and failover, as an order of places: one is used as long as 72 % of its instances are healthy, and below that passes on what is beyond 1.4 times its healthy share.',
+      ),
   }),
   {
     holds: ({ type, consistentHash: hash }) => (type === 'RingHash' || type === 'Maglev') === (hash !== undefined),
