@@ -10,6 +10,7 @@ import { kinds, type AnyObject, type KindName, type ObjectOf, type Parsed } from
 import type { Graph, Table } from '../engine/graph.ts'
 import type { Change, Declaration, Origin } from './change.ts'
 import {
+  claimProblems,
   diagnosticsOf,
   insertClaim,
   read,
@@ -184,7 +185,7 @@ export class Catalog {
     for (const shelf of this.#shelves.values()) {
       for (const entry of shelf.entries.values()) {
         for (const [index, claim] of entry.claims.entries()) {
-          problems.push(...problemsOf(claim.identity, claim.origin, diagnosticsOf(claim.reading)))
+          problems.push(...claimProblems(claim))
           const first = entry.claims[0]
           if (index > 0 && first !== undefined) problems.push(duplicate(claim.identity, first.origin, claim.origin))
         }
@@ -326,7 +327,7 @@ export class Catalog {
       next = { accepted, diagnostics: diagnosticsOf(first.reading), lastGood, since }
       entry.judged = first.reading
       entry.condition = next
-      const [problem] = accepted ? [] : problemsOf(first.identity, first.origin, next.diagnostics)
+      const [problem] = accepted ? [] : claimProblems(first)
       if (problem !== undefined) {
         this.#options.log?.warn(
           { source: problem.source, line: problem.line, column: problem.column, lastGood },

@@ -4,6 +4,7 @@ import { parse, type AnyObject, type Diagnostic, type Kind, type KindName, type 
 import type { Table } from '../engine/graph.ts'
 import type { Origin } from './change.ts'
 import type { Identity } from './identify.ts'
+import { compareText, problemsOf, type Problem } from './problems.ts'
 import type { Unreadable } from './unreadable.ts'
 
 /** What became of the latest version of an object. */
@@ -30,6 +31,8 @@ export interface Claim {
   readonly broken: boolean
   readonly identity: Identity
   readonly reading: Parsed
+  /** What is wrong with it, once somebody has asked: finding the places costs more than all else. */
+  problems?: readonly Problem[]
 }
 
 export interface Entry {
@@ -70,6 +73,12 @@ export function insertClaim(claims: Claim[], claim: Claim): void {
   claims.splice(at, 0, claim)
 }
 
+/** What is wrong with one declaration. */
+export function claimProblems(claim: Claim): readonly Problem[] {
+  claim.problems ??= problemsOf(claim.identity, claim.origin, diagnosticsOf(claim.reading))
+  return claim.problems
+}
+
 /** Parses, and says the namespace of an object that names none. */
 export function read(kind: Kind, { namespace }: Identity, raw: unknown): Parsed {
   const parsed = parse(kind, raw)
@@ -80,9 +89,4 @@ export function read(kind: Kind, { namespace }: Identity, raw: unknown): Parsed 
 
 export function diagnosticsOf(reading: Parsed): readonly Diagnostic[] {
   return reading.ok ? reading.warnings : reading.errors
-}
-
-/** By code unit, so that the order is the same on every machine. */
-export function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }

@@ -9,7 +9,6 @@ import {
   type DiagnosticCode,
 } from '../api/index.ts'
 import type { Origin } from './change.ts'
-import { compareText } from './entry.ts'
 import { fields, type Identity } from './identify.ts'
 
 export interface Problem {
@@ -122,4 +121,9 @@ function gist(value: unknown): string {
   if (value === undefined) return 'nothing'
   if (Array.isArray(value)) return `a list of ${value.length}`
   return typeof value === 'object' && value !== null ? 'an object' : JSON.stringify(shownValue(value))
+}
+
+/** By code unit, so that the order is the same on every machine. */
+export function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
 }

@@ -62,6 +62,8 @@ interface Pending {
   readonly since: number
   /** When the file was first seen to differ from what was taken. */
   readonly first: number
+  /** It was read, looks half written, and is looked at again only then. */
+  readonly until?: number
 }
 
 export class FolderReader {
@@ -75,6 +77,7 @@ export class FolderReader {
   #gone: string[] = []
   #since: number | undefined
   #slice = 0
+  #scanTime = 0
 
   constructor(options: FolderOptions) {
     this.#options = options
@@ -85,6 +88,11 @@ export class FolderReader {
   /** Where a change may be seen. */
   get watch(): Scan['watch'] {
     return this.#scan.watch
+  }
+
+  /** How long the last look at everything took, in milliseconds. */
+  get scanTime(): number {
+    return this.#scanTime
   }
 
   /** False while a path cannot be looked at, so that what it holds is not known. */
@@ -99,8 +107,10 @@ export class FolderReader {
    */
   async round(patient: boolean, paths: ReadonlySet<string> | 'all'): Promise<number | undefined> {
     const glanced = paths === 'all' ? undefined : await glance(this.#scan, [...paths, ...this.#pending.keys()])
+    const began = this.#options.clock.now()
     this.#scan = glanced ?? (await scan(this.#options.paths, this.#limits.files))
     const since = this.#options.clock.now()
+    if (glanced === undefined) this.#scanTime = since - began
     const dues: number[] = []
     const taken: number[] = []
     const take = async (
@@ -110,9 +120,11 @@ export class FolderReader {
       wait: number,
     ): Promise<void> => {
       const pending = this.#pend(path, stamp)
-      const due = patient ? Math.min(pending.since + wait, pending.first + this.#timing.ceiling) : since
+      const settled = pending.until ?? Math.min(pending.since + wait, pending.first + this.#timing.ceiling)
+      const due = patient ? settled : since
       const again = due > this.#options.clock.now() ? due : await act()
       if (again !== undefined) {
+        this.#pending.set(path, { ...this.#pend(path, stamp), until: again })
         dues.push(again)
         return
       }

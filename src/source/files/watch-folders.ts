@@ -41,6 +41,8 @@ class Watch {
   }
 
   settled(): Promise<void> {
+    const { signal } = this.#options
+    if (signal.aborted) return Promise.reject(abortError(signal))
     const waiting = Promise.withResolvers<void>()
     this.#waiting.push(waiting)
     this.#hint(undefined)
@@ -79,8 +81,7 @@ class Watch {
     for (let first = true; !signal.aborted;) {
       this.#wake = Promise.withResolvers()
       const waiting = this.#waiting.splice(0)
-      const began = clock.now()
-      const changed = first || began >= nextScan ? 'all' : this.#changed
+      const changed = first || clock.now() >= nextScan ? 'all' : this.#changed
       this.#changed = new Set()
       let due: number | undefined
       try {
@@ -99,14 +100,18 @@ class Watch {
       if (due === undefined) for (const one of waiting) one.resolve()
       else this.#waiting.push(...waiting)
       // looking at everything takes at most a twentieth of the time, however many files there are
-      if (changed === 'all') nextScan = clock.now() + Math.max(rescan, 20 * (clock.now() - began))
+      if (changed === 'all') nextScan = clock.now() + Math.max(rescan, 20 * reader.scanTime)
       await this.#sleep(Math.min(due ?? Infinity, nextScan), this.#wake.promise)
       // a burst of events is one round
       await this.#sleep(clock.now() + 5)
     }
     signal.removeEventListener('abort', stop)
-    const reason: unknown = signal.reason
+    const reason = abortError(signal)
     loaded.reject(reason)
     for (const one of this.#waiting) one.reject(reason)
   }
+}
+
+function abortError({ reason }: AbortSignal): Error {
+  return reason instanceof Error ? reason : new Error('stopped', { cause: reason })
 }
