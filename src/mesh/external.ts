@@ -3,9 +3,10 @@
 import { type ExternalService, heddleGroup, type Secret, systemNamespace } from '../api/index.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { Graph, Reader } from '../engine/graph.ts'
+import { canonicalAddress } from './address.ts'
 import { byAge } from './age.ts'
 import type { Lookup } from './lookup.ts'
-import { canonicalAddress, keyOf, type Protocol, splitKey } from './model.ts'
+import { keyOf, type Protocol, splitKey } from './model.ts'
 import { protocolOf } from './protocol.ts'
 import { sameJson } from './same.ts'
 

@@ -1,8 +1,9 @@
 // Every index that the model asks the catalog with, in one place.
 import type { Catalog } from '../catalog/catalog.ts'
 import type { Graph } from '../engine/graph.ts'
+import { canonicalAddress } from './address.ts'
 import { type Index, indexBy } from './index-by.ts'
-import { canonicalAddress, keyOf, splitKey } from './model.ts'
+import { keyOf, splitKey } from './model.ts'
 
 export interface Lookup {
   /** Services by virtual address. */

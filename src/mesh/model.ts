@@ -1,6 +1,5 @@
 // The model in the field's own words. Everything here is plain readonly data; it is derived in this folder from the catalog
 // and read by the translation to Envoy, which decides nothing about attachment or precedence any more.
-import { isIPv6 } from 'node:net'
 
 /** The protocol of a port as declared by `appProtocol` or the port's name; `auto` is told by looking at the first bytes. */
 export type Protocol = 'http' | 'http2' | 'tls' | 'tcp' | 'auto'
@@ -117,11 +116,6 @@ export function splitKey(key: string): { namespace: string; name: string } {
 /** `address:port` as Envoy prints it: IPv6 in brackets. */
 export function socketName(address: string, port: number): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
-}
-
-/** An address in the form in which Envoy prints it: IPv6 as RFC 5952 has it. What is no address stays as it is. */
-export function canonicalAddress(address: string): string {
-  return isIPv6(address) ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address
 }
 
 /** The reverse of `socketName`; undefined where it is not one. */

@@ -130,7 +130,7 @@ export function buildPolicies(graph: Graph, catalog: Catalog, lookup: Lookup, se
     external(key, port) {
       const name = catalog.table('ExternalService').get(key)?.spec.ports.find((own) => own.port === port)?.name
       const row = `ExternalService/${key}#`
-      return pick([...(name === undefined ? [] : [row + name]), row, ...around(key)], CONNECTION)
+      return pick([...(name === undefined ? [] : [row + name]), row + String(port), row, ...around(key)], CONNECTION)
     },
     ownsClusters(rule) {
       return ofRule(rule).some((row) => CONNECTION.some((stanza) => attached.get(row)[stanza] !== undefined))

@@ -2,10 +2,10 @@
 import { proxyAnnotationPrefix } from '../api/index.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { Graph, Reader, Table } from '../engine/graph.ts'
+import { canonicalAddress } from './address.ts'
 import { byAge } from './age.ts'
 import { type Lookup, serviceAddresses } from './lookup.ts'
 import {
-  canonicalAddress,
   type Destination,
   type Endpoint,
   keyOf,

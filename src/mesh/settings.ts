@@ -5,6 +5,7 @@ import { meshKind } from '../api/heddle/mesh.ts'
 import { type Mesh, meshName } from '../api/index.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { Graph, Reader } from '../engine/graph.ts'
+import { canonicalRange } from './address.ts'
 import { sameJson } from './same.ts'
 
 export type Settings = Mesh['spec']
@@ -28,7 +29,9 @@ export function buildSettings(graph: Graph, catalog: Catalog): Reader<Settings> 
 
 /** The ranges whose addresses take the on-demand path: the mesh's own and what its settings add, sorted. */
 export function meshRanges(settings: Settings): readonly string[] {
-  return [...new Set([settings.serviceRange, settings.workloadRange, ...settings.addressRanges])].toSorted()
+  const ranges = [settings.serviceRange, settings.workloadRange, ...settings.addressRanges]
+  // Envoy refuses a listener in which one range stands twice, however it is written
+  return [...new Set(ranges.map((range) => canonicalRange(range).range))].toSorted()
 }
 
 /** Whether an address lies in one of these ranges. */

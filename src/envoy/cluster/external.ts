@@ -1,6 +1,7 @@
 // Hosts outside the mesh. Envoy resolves their names itself and dials what it finds, never the address that a client chose.
 import type { External } from '../../mesh/external.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
+import { contains, meshRanges } from '../../mesh/settings.ts'
 import { fits } from '../../mesh/tcp.ts'
 import { extension, type Extension, type Message } from '../../proto/types.ts'
 import { ADS } from '../messages.ts'
@@ -72,6 +73,14 @@ export function externalOf(mesh: Mesh, wanted: ExternalName): { external: Extern
     } else if (external.hosts.some((own) => fits(own, host))) return { external, host }
   }
   return undefined
+}
+
+/** Whether an ExternalService names this host, or an address outside of the mesh, for any port: its own filter chains catch them all. */
+export function isExternal(mesh: Mesh, { host, address, namespace }: ExternalName): boolean {
+  const visible = mesh.externals.visible.get(namespace)
+  if (host !== undefined) return visible.some(({ hosts }) => hosts.some((own) => fits(own, host)))
+  const ranges = meshRanges(mesh.settings.get(''))
+  return address !== undefined && !contains(ranges, address) && visible.some(({ addresses }) => addresses.includes(address))
 }
 
 /** Where Debian, Alpine and the distroless images keep the system's certificates. */

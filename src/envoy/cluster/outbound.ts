@@ -19,7 +19,8 @@ import {
   virtualHostName,
 } from '../names.ts'
 import { spiffeId, upstreamTls } from '../tls.ts'
-import { externalCluster } from './external.ts'
+import { externalCluster, type ExternalName, isExternal } from './external.ts'
+import { passthroughCluster, refusedCluster } from './inbound.ts'
 import { connectionSettings } from './policy/connection-settings.ts'
 
 export type Cluster = Message<'envoy.config.cluster.v3.Cluster'>
@@ -36,15 +37,23 @@ const NO_LIMIT = 4_294_967_295
 export function outboundCluster(mesh: Mesh, name: string, namespace: string): Content<Cluster> | undefined {
   const parsed = parseClusterName(name)
   if (parsed === undefined) return undefined
-  if (parsed.kind === 'external') return plain(externalCluster(mesh, name, { ...parsed, namespace }))
+  if (parsed.kind === 'external') return plain(outside(mesh, name, { ...parsed, namespace }))
   const destination = mesh.services.destination.get(`${socket(parsed)}`)
   if (parsed.kind === 'backend') return plain(backendCluster(mesh, name, parsed, destination))
-  if (destination === undefined) return plain(externalCluster(mesh, name, { ...parsed, host: undefined, namespace }))
+  if (destination === undefined) return plain(outside(mesh, name, { ...parsed, host: undefined, namespace }))
   if (destination.kind === 'workload') return plain(workloadCluster(mesh, name, parsed, destination))
   const frontend: PortRef = { service: destination.service.key, port: destination.port.port }
   if (parsed.kind === 'http' && mesh.http.get(frontendKey(mesh, frontend, namespace)) !== undefined)
     return { message: loopCluster(name), requires: [{ type: VIRTUAL_HOST, name: virtualHostName(parsed.address, parsed.port) }] }
   return plain(serviceCluster(mesh, name, parsed, frontend, destination.port.protocol, namespace))
+}
+
+/** A host outside; on a port that nobody declares for it, whatever the mesh does with destinations that it does not know. */
+function outside(mesh: Mesh, name: string, wanted: ExternalName): Cluster | undefined {
+  const found = externalCluster(mesh, name, wanted)
+  if (found !== undefined || !isExternal(mesh, wanted)) return found
+  const { unknownDestinations } = mesh.settings.get('').outbound
+  return { ...(unknownDestinations === 'Refuse' ? refusedCluster() : passthroughCluster()), name }
 }
 
 /** Key of a frontend as a client of this namespace sees it. */

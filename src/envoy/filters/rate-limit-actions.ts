@@ -2,8 +2,8 @@
 // descriptor that it yields, even for equal ones, and actions know no "or". So the selectors of a rule become lists of actions of
 // which at most one holds: each selector but the first says also that those before it do not match. All lists of a rule yield the
 // same descriptor, padded to the same length, and so share one bucket.
-import { isIPv4 } from 'node:net'
 import type { RateLimitRule } from '../../api/index.ts'
+import { canonicalRange } from '../../mesh/address.ts'
 import type { Message } from '../../proto/types.ts'
 
 type Action = Message<'envoy.config.route.v3.RateLimit.Action'>
@@ -91,7 +91,7 @@ function conditions({ headers = [], sourceCIDR }: Selector): HeaderMatcher[] {
     }
   })
   if (sourceCIDR !== undefined) {
-    const { bits, range } = canonical(sourceCIDR)
+    const { bits, range } = canonicalRange(sourceCIDR)
     matchers.push({ name: sourceHeader(bits), string_match: { exact: range } })
   }
   return matchers
@@ -102,7 +102,7 @@ export function sourceMasks(rules: readonly RateLimitRule[]): readonly number[] 
   const ranges = rules.flatMap(({ clientSelectors = [] }) =>
     clientSelectors.flatMap(({ sourceCIDR }) => sourceCIDR ?? []),
   )
-  return [...new Set(ranges.map((range) => canonical(range).bits))].toSorted((a, b) => a - b)
+  return [...new Set(ranges.map((range) => canonicalRange(range).bits))].toSorted((a, b) => a - b)
 }
 
 /**
@@ -110,34 +110,3 @@ export function sourceMasks(rules: readonly RateLimitRule[]): readonly number[] 
  * X-Forwarded-For names, which is the client's to choose; the peer's own can be had as a header alone.
  */
 export const sourceHeader = (bits: number): string => `x-heddle-source-${bits}`
-
-/** A range as Envoy prints it: host bits zero, IPv6 in its shortest form. */
-function canonical(cidr: string): { bits: number; range: string } {
-  const [address = '', length] = cidr.split('/')
-  const bits = Number(length)
-  return { bits, range: `${isIPv4(address) ? maskIPv4(address, bits) : maskIPv6(address, bits)}/${bits}` }
-}
-
-function maskIPv4(address: string, bits: number): string {
-  return address
-    .split('.')
-    .map((octet, index) => Number(octet) & (0xff00 >> Math.min(8, Math.max(0, bits - index * 8))) & 0xff)
-    .join('.')
-}
-
-function maskIPv6(address: string, bits: number): string {
-  const masked = groups(address).map(
-    (group, index) => group & (0xffff0000 >> Math.min(16, Math.max(0, bits - index * 16))) & 0xffff,
-  )
-  // the URL standard writes IPv6 as RFC 5952 asks
-  return new URL(`http://[${masked.map((group) => group.toString(16)).join(':')}]`).hostname.slice(1, -1)
-}
-
-/** The eight groups of an IPv6 address. */
-function groups(address: string): number[] {
-  const [head = '', tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::')
-  const read = (text: string | undefined): number[] =>
-    text === undefined || text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16))
-  const [first, last] = [read(head), read(tail)]
-  return tail === undefined ? first : [...first, ...Array<number>(8 - first.length - last.length).fill(0), ...last]
-}
