@@ -82,14 +82,22 @@ const runs = { numRuns: 1_000 }
 
 it('delta', () => {
   fc.assert(
-    fc.property(steps, (all) => new DeltaWorld().run(all)),
+    fc.property(steps, (all) => {
+      const world = new DeltaWorld()
+      world.run(all)
+      expect(world.at.session.pending).toBe(0)
+    }),
     runs,
   )
 })
 
 it('state of the world', () => {
   fc.assert(
-    fc.property(steps, (all) => new StateWorld().run(all)),
+    fc.property(steps, (all) => {
+      const world = new StateWorld()
+      world.run(all)
+      expect(world.at.session.pending).toBe(0)
+    }),
     runs,
   )
 })

@@ -266,6 +266,20 @@ describe('clusters and their endpoints', () => {
     expect(at.sent()).toEqual(['Cluster +a', 'ClusterLoadAssignment +a'])
   })
 
+  it('does so too if the client asks for endpoints only after its cluster was sent', () => {
+    const at = new DeltaHarness()
+    at.source.set(CLUSTER, 'a', '1').set(ENDPOINTS, 'a', '1').list(CLUSTER, 'a')
+    at.peer.wildcard(CLUSTER)
+    at.peer.subscribe(ENDPOINTS, 'a')
+    at.pump()
+    at.sent()
+    at.source.set(CLUSTER, 'a', '2').commit()
+    at.reconnect().step()
+    at.session.flush()
+    at.pump()
+    expect(at.sent()).toEqual(['Cluster +a', 'ClusterLoadAssignment +a'])
+  })
+
   it('sends endpoints to a client that asks for clusters only after they have warmed', () => {
     const at = new DeltaHarness()
     at.source.set(ENDPOINTS, 'a', '1')
@@ -447,6 +461,40 @@ describe('order', () => {
     expect(at.peer.names(CLUSTER)).toEqual(['named'])
   })
 
+  it('sends what is required before what requires it, where both change', () => {
+    const at = new DeltaHarness()
+    start(at)
+    withPolicy(at)
+    at.peer.subscribe(CLUSTER, 'x')
+    at.pump()
+    at.sent()
+    at.source.set(CLUSTER, 'x', 'loop 2', { requires: [ref(VIRTUAL_HOST, 'outbound/x')] })
+    at.source.set(CLUSTER, 'x|v1', '2')
+    at.source.set(VIRTUAL_HOST, 'outbound/x', 'split 2', { requires: [ref(CLUSTER, 'x|v1')] })
+    at.commit().pump()
+    expect(at.sent()).toEqual(['Cluster +x|v1', 'VirtualHost +outbound/x', 'Cluster +x', 'Cluster -x|v2'])
+  })
+
+  it('does not take what was accepted before its removal for something that is there', () => {
+    const at = new DeltaHarness({ answers: 'hold' })
+    start(at)
+    at.source.set(VIRTUAL_HOST, 'v', 'alone').list(VIRTUAL_HOST, 'placeholder', 'v')
+    at.source.set(CLUSTER, 'c', '1').list(CLUSTER, 'c')
+    settle(at)
+    at.source.list(CLUSTER)
+    at.commit().pump()
+    at.source.set(CLUSTER, 'c', '2').set(VIRTUAL_HOST, 'v', 'to c', { requires: [ref(CLUSTER, 'c')] })
+    at.commit().pump()
+    expect(at.sent()).toEqual(['Cluster -c', 'Cluster +c'])
+    // the removal: what counts is what came after it
+    at.peer.answerHeld(1)
+    at.pump()
+    expect(at.sent()).toEqual([])
+    at.peer.answerHeld(1)
+    at.pump()
+    expect(at.sent()).toEqual(['VirtualHost +v'])
+  })
+
   it('keeps all that is in use for a client that comes back, whichever type it asks for first', () => {
     const at = new DeltaHarness()
     start(at)
@@ -580,6 +628,23 @@ describe('refusals', () => {
     at.commit().pump()
     expect(at.sent()).toEqual(['VirtualHost +outbound/x'])
     expect(at.peer.names(CLUSTER)).toEqual(['x', 'x|v1', 'x|v2'])
+  })
+
+  it('gives an answer again that was refused in company', () => {
+    const at = new DeltaHarness({ judge: ({ resources }) => refuseText(resources, 'bad') })
+    at.source.set(VIRTUAL_HOST, 'a', '1')
+    at.peer.subscribe(VIRTUAL_HOST, 'a')
+    at.pump()
+    at.source.set(VIRTUAL_HOST, 'b', 'bad')
+    at.peer.subscribe(VIRTUAL_HOST, 'a', 'b', 'missing')
+    at.pump()
+    expect(at.sent()).toEqual([
+      'VirtualHost +a',
+      'VirtualHost +a +b -missing',
+      'VirtualHost +a',
+      'VirtualHost +b',
+      'VirtualHost -missing',
+    ])
   })
 
   it('matches an answer to its response by nonce, in whatever order', () => {

@@ -25,7 +25,7 @@ export class ManualClock implements Clock {
 
   advance(milliseconds: number): void {
     this.#now += milliseconds
-    for (const [key, { time, run }] of [...this.#timers]) {
+    for (const [key, { time, run }] of this.#timers) {
       if (time <= this.#now && this.#timers.delete(key)) run()
     }
   }

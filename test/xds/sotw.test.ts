@@ -180,6 +180,17 @@ describe('refusals', () => {
     expect(at.source.refusals.map(({ name }) => name)).toEqual(['two'])
   })
 
+  it('leaves a client that came back with what is listed, though all that is new was refused', () => {
+    const at = new StateHarness({ judge: bad })
+    at.source.set(CLUSTER, 'old', '1').list(CLUSTER, 'old')
+    at.peer.want(CLUSTER)
+    at.pump()
+    at.source.set(CLUSTER, 'new', 'bad').list(CLUSTER, 'new').commit()
+    at.reconnect().pump()
+    expect(at.sent()).toEqual(['Cluster new', 'Cluster'])
+    expect(at.peer.names(CLUSTER)).toEqual([])
+  })
+
   it('isolates routes too', () => {
     const at = new StateHarness({ judge: bad })
     for (const name of ['a', 'b', 'c']) at.source.set(ROUTES, name, name === 'a' ? 'bad' : '1')
