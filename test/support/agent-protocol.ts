@@ -99,12 +99,57 @@ export interface LoadResult {
   }[]
 }
 
+/** One turn on a connection that stays open between tasks; the first opens it. Text is Latin-1: each character a byte. */
+export interface TurnTask {
+  readonly do: 'turn'
+  /** The test's own name for it. */
+  readonly connection: string
+  readonly open?: { readonly host: string; readonly port: number }
+  readonly send?: string
+  /** Closes this side's half afterwards. */
+  readonly end?: boolean
+  /** Reads until this came, and `length` bytes at least; with `untilClosed` until the other side closed; else not at all. */
+  readonly until?: string
+  readonly length?: number
+  readonly untilClosed?: boolean
+  readonly hangUp?: boolean
+  /** Milliseconds; 15,000 if not given. */
+  readonly timeout?: number
+}
+
+export interface TurnResult {
+  /** All that came since the last turn. */
+  readonly data: string
+  readonly closed: boolean
+  readonly error?: string
+  readonly ms: number
+}
+
+/** One use of each destination. */
+export interface SweepTask {
+  readonly do: 'sweep'
+  readonly kind: 'http' | 'tcp'
+  /** `address:port` */
+  readonly targets: readonly string[]
+  readonly concurrency: number
+}
+
+export interface SweepResult {
+  /** How often what came: a status, `closed`, `data`, or an error's code. */
+  readonly outcomes: Readonly<Record<string, number>>
+  /** Milliseconds. */
+  readonly median: number
+  readonly slowest: number
+}
+
 export type Task =
   | HttpTask
   | TcpTask
   | GrpcTask
   | WebSocketTask
   | LoadTask
+  | TurnTask
+  | SweepTask
   | { readonly do: 'resolve'; readonly name: string }
   | { readonly do: 'stop'; readonly load: number }
 
@@ -114,6 +159,8 @@ export interface Results {
   readonly grpc: GrpcResult
   readonly websocket: readonly string[]
   readonly load: LoadResult
+  readonly turn: TurnResult
+  readonly sweep: SweepResult
   readonly resolve: readonly string[]
   readonly stop: null
 }

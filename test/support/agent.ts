@@ -23,11 +23,13 @@ import type {
   Task,
   WebSocketTask,
 } from './agent-protocol.ts'
+import { Connections, sweep } from './agent-connections.ts'
 import { deserialize, echoService, serialize } from './grpc-echo.ts'
 
 const TIMEOUT_MS = 15_000
 const reused = new http.Agent({ keepAlive: true, maxSockets: 1000 })
 const sessions = new Map<string, http2.ClientHttp2Session>()
+const connections = new Connections()
 const stopped = new Map<number, AbortController>()
 
 const flat = (headers: object): Record<string, string> =>
@@ -253,6 +255,10 @@ async function perform(id: number, task: Task): Promise<unknown> {
       return websocket(task)
     case 'load':
       return load(id, task)
+    case 'turn':
+      return connections.turn(task)
+    case 'sweep':
+      return sweep(task)
     case 'resolve':
       return (await lookup(task.name, { all: true })).map(({ address }) => address)
     case 'stop':

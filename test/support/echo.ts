@@ -1,7 +1,7 @@
 /**
  * The application of the traffic tests: says back what arrived, and who it is. Started as `node echo.ts KIND:PORT…`, where
  * KIND is http (HTTP/1.1, HTTP/2 with prior knowledge and WebSocket on one port), grpc, tcp (the client speaks first), banner
- * (the server does) or tls (its own, self-signed TLS with HTTP inside). HOST and INSTANCE are its address and name.
+ * (the server does), eof (answers when the client has closed its half) or tls (its own, self-signed TLS with HTTP inside). HOST and INSTANCE are its address and name.
  *
  * Each HTTP or gRPC request and each TCP connection is also printed as one line of JSON, so that a test sees what reached
  * which instance even where no answer tells (mirrored requests, for one).
@@ -232,6 +232,13 @@ function listen(kind: string, port: number): Promise<void> {
         connected(socket)
         socket.write(`220 ${instance} ready\r\n`)
         socket.on('data', (chunk) => socket.write(`250 ${chunk.toString()}`))
+      }),
+    eof: () =>
+      net.createServer({ allowHalfOpen: true }, (socket) => {
+        connected(socket)
+        let length = 0
+        socket.on('data', (chunk) => (length += chunk.length))
+        socket.on('end', () => socket.end(`${instance}: ${length} bytes`))
       }),
     tls: () => tls.createServer(selfSigned(`${instance}.example.com`), inside),
   }

@@ -19,9 +19,12 @@ import type {
   HttpTask,
   LoadResult,
   LoadTask,
+  SweepResult,
+  SweepTask,
   TcpResult,
   TcpTask,
 } from './agent-protocol.ts'
+import { Connection } from './connection.ts'
 import type { Echo, Received } from './echo.ts'
 import { eventually } from './eventually.ts'
 import { PlaceAgent } from './place-agent.ts'
@@ -190,6 +193,21 @@ export class TestMesh implements AsyncDisposable {
     const url = new URL(dialled)
     const agent = await this.#agent(from)
     return agent.ask({ do: 'tcp', ...init, host: url.hostname.replaceAll(/[[\]]/g, ''), port: Number(url.port) })
+  }
+
+  /** A connection that stays open until it is disposed of, for conversations in turns. */
+  async connect(from: string, host: string, port: number): Promise<Connection> {
+    const [dialled] = this.#dial(from, `tcp://${host.includes(':') ? `[${host}]` : host}:${port}`)
+    const url = new URL(dialled)
+    return new Connection(await this.#agent(from), {
+      host: url.hostname.replaceAll(/[[\]]/g, ''),
+      port: Number(url.port),
+    })
+  }
+
+  /** One use of each of many destinations. */
+  async sweep(from: string, task: Omit<SweepTask, 'do'>): Promise<SweepResult> {
+    return (await this.#agent(from)).ask({ do: 'sweep', ...task })
   }
 
   /** `target` is `host:port`. */
