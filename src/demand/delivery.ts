@@ -18,7 +18,8 @@ import {
   upstreamName,
   VIRTUAL_HOST,
 } from '../envoy/names.ts'
-import { resourceKey, type Resources } from '../envoy/resources.ts'
+import type { Resources } from '../envoy/resources.ts'
+import { Scopes } from '../envoy/scope.ts'
 import type { View } from '../envoy/view.ts'
 import { visibleClusters, visibleVirtualHosts } from '../envoy/visible.ts'
 import type { Mesh } from '../mesh/mesh.ts'
@@ -50,8 +51,9 @@ export class Delivery implements ResourceSource<View> {
   readonly #names: Reader<readonly string[]>
   /** Whether any EnvoyPatch is about a workload. */
   readonly #patched: Reader<boolean>
-  /** Streams by workload. */
-  readonly #streams = new Map<string, number>()
+  readonly #streams = new Map<View, Stream>()
+  /** Number of streams by workload. */
+  readonly #counts = new Map<string, number>()
 
   constructor(options: DeliveryOptions) {
     this.#options = options
@@ -60,31 +62,33 @@ export class Delivery implements ResourceSource<View> {
   }
 
   watch(view: View, type: string, name: string, changed: () => void): Watched<Resource | undefined> {
+    const stream = this.#streamOf(view)
     const { graph, resources, refusedNames } = this.#options
-    const onDemand = type === CLUSTER && parseClusterName(name)?.kind === 'http'
-    const told = (): void => {
-      if (onDemand && inner.value !== undefined) refusedNames.delete(view.workload, name)
+    const begin = (told: () => void): Watch<Resource | undefined> =>
+      graph.watch(resources.resource, stream.scopes.key(type, name), told)
+    if (type !== CLUSTER || parseClusterName(name)?.kind !== 'http') return new StreamWatch(stream, begin, changed)
+    const watch: StreamWatch = new StreamWatch(stream, begin, () => {
+      if (watch.value !== undefined) refusedNames.delete(view.workload, name)
       changed()
-    }
-    const begin = (): Watch<Resource | undefined> =>
-      graph.watch(resources.resource, resourceKey(type, name, view, patched.value), told)
-    // a workload with patches of its own shares nothing
-    const patched = graph.watch(this.#patched, view.workload, () => {
-      const old = inner
-      inner = begin()
-      old[Symbol.dispose]()
-      told()
     })
-    let inner = begin()
-    return {
-      get value() {
-        return inner.value
-      },
-      [Symbol.dispose]: () => {
-        patched[Symbol.dispose]()
-        inner[Symbol.dispose]()
-      },
+    return watch
+  }
+
+  /** What all watches of a stream share. A workload with patches of its own shares no content with others. */
+  #streamOf(view: View): Stream {
+    let stream = this.#streams.get(view)
+    if (stream === undefined) {
+      const { graph } = this.#options
+      const watches = new Set<StreamWatch>()
+      const patched = graph.watch(this.#patched, view.workload, () => {
+        scopes.patched = patched.value
+        for (const watch of watches) watch.swap()
+      })
+      const scopes = new Scopes(view, patched.value)
+      stream = { watches, patched, scopes }
+      this.#streams.set(view, stream)
     }
+    return stream
   }
 
   watchNames(view: View, type: string, changed: () => void): Watched<readonly string[]> {
@@ -126,7 +130,7 @@ export class Delivery implements ResourceSource<View> {
 
   connected(view: View): void {
     const { mesh, changed } = this.#options
-    this.#streams.set(view.workload, (this.#streams.get(view.workload) ?? 0) + 1)
+    this.#counts.set(view.workload, (this.#counts.get(view.workload) ?? 0) + 1)
     if (!mesh.services.workload.get(view.workload)) return
     // an authenticated proxy stands before it from now on; that it is away for a moment must not bring plaintext back
     if (!mesh.meshed.has(view.workload)) {
@@ -136,12 +140,52 @@ export class Delivery implements ResourceSource<View> {
   }
 
   disconnected(view: View): void {
-    const left = (this.#streams.get(view.workload) ?? 1) - 1
-    if (left > 0) this.#streams.set(view.workload, left)
+    this.#streams.get(view)?.patched[Symbol.dispose]()
+    this.#streams.delete(view)
+    const left = (this.#counts.get(view.workload) ?? 1) - 1
+    if (left > 0) this.#counts.set(view.workload, left)
     else {
-      this.#streams.delete(view.workload)
+      this.#counts.delete(view.workload)
       this.#options.refusedNames.forget(view.workload)
     }
+  }
+}
+
+interface Stream {
+  readonly watches: Set<StreamWatch>
+  readonly patched: Watch<boolean>
+  readonly scopes: Scopes
+}
+
+/** A watch whose content moves to another key while it goes on. */
+class StreamWatch implements Watched<Resource | undefined> {
+  readonly #stream: Stream
+  readonly #begin: (told: () => void) => Watch<Resource | undefined>
+  readonly #changed: () => void
+  #inner: Watch<Resource | undefined>
+
+  constructor(stream: Stream, begin: (told: () => void) => Watch<Resource | undefined>, changed: () => void) {
+    this.#stream = stream
+    this.#begin = begin
+    this.#changed = changed
+    this.#inner = begin(changed)
+    stream.watches.add(this)
+  }
+
+  get value(): Resource | undefined {
+    return this.#inner.value
+  }
+
+  swap(): void {
+    const old = this.#inner
+    this.#inner = this.#begin(this.#changed)
+    old[Symbol.dispose]()
+    this.#changed()
+  }
+
+  [Symbol.dispose](): void {
+    this.#stream.watches.delete(this)
+    this.#inner[Symbol.dispose]()
   }
 }
 

@@ -10,26 +10,22 @@ import type { Protos } from '../proto/encode.ts'
 import type { MessageName } from '../proto/types.ts'
 import type { Resource, ResourceRef } from '../xds/source.ts'
 import type { Authored } from './authored.ts'
-import { inboundCluster, passthroughCluster, refusedCluster } from './cluster/inbound.ts'
+import { passthroughCluster, refusedCluster } from './cluster/inbound.ts'
 import { frontendKey, outboundCluster, scopeOf } from './cluster/outbound.ts'
 import { collectorClusters } from './collectors.ts'
 import { endpointsOf, followsLocality } from './endpoint.ts'
-import { inboundRoutes, networkRbacConfig } from './inbound-filters.ts'
-import { inboundListener } from './listener/inbound.ts'
+import { type InboundInput, inboundInput, inboundMessage } from './inbound.ts'
 import { againListener, outboundListener } from './listener/outbound.ts'
 import { upstreamListener } from './listener/upstream.ts'
 import {
   AGAIN,
   CLUSTER,
   ENDPOINTS,
-  EXTENSION,
   EXTERNAL,
   formatClusterName,
-  INBOUND,
   LISTENER,
   OUTBOUND,
   parseClusterName,
-  parseInboundName,
   parseUpstreamName,
   parseVirtualHostName,
   PASSTHROUGH,
@@ -48,10 +44,10 @@ import { routeConfiguration } from './route/route-configuration.ts'
 import { virtualHost } from './route/virtual-host.ts'
 import type { Secrets } from './secrets.ts'
 import type { View } from './view.ts'
-import { visibleAddresses } from './visible.ts'
+import { visibleAddresses, visibleTlsNames } from './visible.ts'
 
 export interface Resources {
-  /** The content of a name for a proxy; to be watched. Key: `resourceKey`. */
+  /** The content of a name for a proxy; to be watched. Key: `Scopes.key`. */
   readonly resource: Reader<Resource | undefined>
   /** The same before it is encoded. */
   authored(type: string, name: string, view: View): Authored | undefined
@@ -66,43 +62,6 @@ export interface ResourcesOptions {
   readonly refusedNames: Reader<readonly string[]>
   /** Told of an EnvoyPatch that could not be applied; what it would have changed is served without it. */
   readonly onPatchRefused?: (refused: PatchRefused) => void
-}
-
-/** The part of a view that the content of a resource can follow, so that equal parts share it; all of it for a patched proxy. */
-export function resourceKey(type: string, name: string, view: View, patched: boolean): string {
-  return `${type}\n${name}\n${patched ? JSON.stringify(view) : scopeFor(type, name, view)}`
-}
-
-function scopeFor(type: string, name: string, view: View): string {
-  const { namespace, locality } = view
-  switch (type) {
-    case CLUSTER:
-      return parseInboundName(name) !== undefined || name === INBOUND ? JSON.stringify(inboundView(view)) : JSON.stringify({ namespace })
-    case ENDPOINTS:
-      return JSON.stringify({ namespace, locality })
-    case VIRTUAL_HOST:
-      return JSON.stringify(name === REFUSED_HOST ? { namespace, workload: view.workload } : { namespace })
-    case LISTENER:
-      if (parseBackendName(name) !== undefined) return '{}'
-      if (name === OUTBOUND) {
-        const { interception, ipv6, stateOfTheWorld } = view
-        return JSON.stringify({ namespace, interception, ipv6, stateOfTheWorld })
-      }
-      if (name === AGAIN) return '{}'
-      return JSON.stringify({ ...inboundView(view), stateOfTheWorld: view.stateOfTheWorld })
-    case ROUTES:
-      if (parseBackendName(name) !== undefined) return '{}'
-      if (name === OUTBOUND) return JSON.stringify({ namespace, stateOfTheWorld: view.stateOfTheWorld })
-      return JSON.stringify(name === EXTERNAL ? { namespace } : { workload: view.workload })
-    case EXTENSION:
-      return JSON.stringify({ workload: view.workload })
-    default:
-      return JSON.stringify({ workload: view.workload, namespace, serviceAccount: view.serviceAccount })
-  }
-}
-
-function inboundView({ workload, namespace, interception, appAddress, ipv6 }: View) {
-  return { workload, namespace, interception, appAddress, ipv6 }
 }
 
 export function buildResources(options: ResourcesOptions): Resources {
@@ -144,6 +103,16 @@ export function buildResources(options: ResourcesOptions): Resources {
 
   const assignment = (name: string, namespace: string, locality: string): Endpoints =>
     parseGrpcName(name) === undefined ? endpointsOf(mesh, name, namespace, locality) : grpcEndpoints(mesh, name)
+
+  const inbounds = graph.derive<Resource | undefined>(
+    'envoy.inbound',
+    (key) => {
+      const [type = '', name = '', input = ''] = key.split('\n')
+      const message = inboundMessage(JSON.parse(input) as InboundInput, mesh.settings.get(''))
+      return message === undefined ? undefined : encode({ type: type as MessageName, name, message, requires: [] })
+    },
+    sameResource,
+  )
 
   const authoredCluster = (name: string, namespace: string): Authored | undefined => {
     if (name === PASSTHROUGH || name === REFUSED)
@@ -192,6 +161,11 @@ export function buildResources(options: ResourcesOptions): Resources {
 
   const unpatched = (type: string, name: string, view: View): Authored | undefined => {
     const settings = mesh.settings.get('')
+    const inbound = inboundInput(mesh, type, name, view)
+    if (inbound !== undefined) {
+      const message = inboundMessage(inbound, settings)
+      return message === undefined ? undefined : { type: type as MessageName, name, message, requires: [] }
+    }
     const of = (message: unknown, requires: readonly ResourceRef[] = []): Authored | undefined =>
       message === undefined ? undefined : { type: type as MessageName, name, message, requires }
     switch (type) {
@@ -211,17 +185,7 @@ export function buildResources(options: ResourcesOptions): Resources {
           )
         }
         if (name === EXTERNAL) return of(externalRoutes(settings, mesh.externals.visible.get(view.namespace)))
-        const port = parseInboundName(name)
-        if (port === undefined && name !== INBOUND) return undefined
-        const workload = mesh.services.workload.get(view.workload)
-        return of(
-          inboundRoutes({
-            name,
-            authorization: mesh.authorization.get(view.workload),
-            trustDomain: settings.trustDomain,
-            rateLimit: workload === undefined || port === undefined ? undefined : mesh.policies.rateLimit(workload, port),
-          }),
-        )
+        return undefined
       }
       case VIRTUAL_HOST: {
         if (name === REFUSED_HOST) {
@@ -230,26 +194,12 @@ export function buildResources(options: ResourcesOptions): Resources {
         }
         return authoredVirtualHost(name, view.namespace)
       }
-      case CLUSTER: {
-        if (name !== INBOUND && parseInboundName(name) === undefined) return authoredCluster(name, view.namespace)
-        const port = parseInboundName(name)
-        return of(
-          inboundCluster({
-            name,
-            ipv6: view.ipv6,
-            application:
-              view.interception === 'None' && view.appAddress !== undefined && port !== undefined
-                ? { address: view.appAddress, port }
-                : undefined,
-          }),
-        )
-      }
+      case CLUSTER:
+        return authoredCluster(name, view.namespace)
       case ENDPOINTS:
         return of(
           protos.decode(ENDPOINTS, encodeEndpoints(assignment(name, view.namespace, view.locality))),
         )
-      case EXTENSION:
-        return of(networkRbacConfig(name, mesh.authorization.get(view.workload), settings.trustDomain))
       case SECRET:
         return secrets.secret(name, view)
       default:
@@ -264,19 +214,11 @@ export function buildResources(options: ResourcesOptions): Resources {
     if (name === OUTBOUND) {
       if (view.interception === 'None') return undefined
       const externals = mesh.externals.visible.get(view.namespace)
-      return outboundListener({ ipv6: view.ipv6, onDemand, settings, externals })
+      return outboundListener({ ipv6: view.ipv6, onDemand, settings, externals, tlsNames: tlsNames(view) })
     }
     if (name === AGAIN) return againListener()
     const workload = mesh.services.workload.get(view.workload)
     if (workload === undefined) return undefined
-    if (name === INBOUND)
-      return inboundListener({
-        workload,
-        mtls: mesh.mtls.get(view.workload),
-        settings,
-        ipv6: view.ipv6,
-        bind: view.interception === 'None' ? workload.addresses[0] : undefined,
-      })
     const upstream = workload.upstreams.find(({ localPort }) => localPort === parseUpstreamName(name))
     const address = upstream && mesh.services.service.get(upstream.service)?.addresses[0]
     if (upstream === undefined || address === undefined) return undefined
@@ -287,8 +229,13 @@ export function buildResources(options: ResourcesOptions): Resources {
       destination: formatClusterName({ kind: 'http', address, port: upstream.servicePort }),
       onDemand,
       settings,
+      tlsNames: tlsNames(view).get(address) ?? [],
     })
   }
+
+  const noNames: ReadonlyMap<string, readonly string[]> = new Map()
+  const tlsNames = ({ stateOfTheWorld, namespace }: View) =>
+    stateOfTheWorld ? visibleTlsNames(mesh, namespace) : noNames
 
   const resource = graph.derive<Resource | undefined>(
     'envoy.resource',
@@ -296,9 +243,10 @@ export function buildResources(options: ResourcesOptions): Resources {
       const [type = '', name = '', scope = '{}'] = key.split('\n')
       const view = JSON.parse(scope) as View
       if (view.workload !== undefined && mesh.patches.get(view.workload).length > 0) return encode(authored(type, name, view))
+      const inbound = inboundInput(mesh, type, name, view)
+      if (inbound !== undefined) return inbounds.get(`${type}\n${name}\n${JSON.stringify(inbound)}`)
       switch (type) {
         case CLUSTER:
-          if (name === INBOUND || parseInboundName(name) !== undefined) break
           return clusters.get(`${name}\n${narrow(name, view.namespace)}`)
         case ENDPOINTS:
           return endpoints.get(`${name}\n${narrow(name, view.namespace)}\n${followsLocality(mesh, name) ? view.locality : ''}`)

@@ -20,7 +20,7 @@ import {
   viewOfProxy,
 } from './core.ts'
 import { Fleet, type Refused } from './fleet.ts'
-import { resourceKey } from '../../src/envoy/resources.ts'
+import { Scopes } from '../../src/envoy/scope.ts'
 
 const meshes = Number(process.env['MESHES'] ?? 1000)
 const seed = Number(process.env['SEED'] ?? Math.trunc(Date.now() % 2 ** 31))
@@ -66,7 +66,7 @@ function told(
     core.graph.commit()
     const own = proxy && viewOfProxy(core, proxy)
     const patched = core.mesh.patches.get(view.workload).length > 0
-    const found = own && core.resources.resource.get(resourceKey(type, name, own, patched))
+    const found = own && core.resources.resource.get(new Scopes(own, patched).key(type, name))
     return own && found?.version === version ? core.resources.authored(type, name, own)?.message : undefined
   }
   let least = objects

@@ -1,7 +1,7 @@
 // The inbound listener of a workload. A port declared HTTP is HTTP or nothing: late bytes never pass it as TCP, by which they
 // would pass every rule about requests. Mesh TLS is told by the ALPN that the client offers, so that an application's own TLS
 // passes in permissive mode. In strict mode there is simply no chain that takes plaintext, on undeclared ports neither.
-import type { Workload, WorkloadPort } from '../../mesh/model.ts'
+import type { WorkloadPort } from '../../mesh/model.ts'
 import { type Mtls, modeOf } from '../../mesh/mtls.ts'
 import type { Settings } from '../../mesh/settings.ts'
 import { extension, type Extension, type Message } from '../../proto/types.ts'
@@ -18,7 +18,7 @@ type NetworkFilter = Message<'envoy.config.listener.v3.Filter'>
 type Match = Message<'envoy.config.listener.v3.FilterChainMatch'>
 
 export interface InboundOptions {
-  readonly workload: Workload
+  readonly ports: readonly WorkloadPort[]
   readonly mtls: Mtls
   readonly settings: Settings
   readonly ipv6: boolean
@@ -27,10 +27,10 @@ export interface InboundOptions {
 }
 
 export function inboundListener(options: InboundOptions): Message<'envoy.config.listener.v3.Listener'> | undefined {
-  const { workload, mtls, settings, bind } = options
-  const tcpOnly = workload.ports.filter(({ protocol }) => protocol === 'tcp' || protocol === 'tls')
-  const declared = workload.ports.flatMap((port) => portChains(port, modeOf(mtls, port.port), settings))
-  const [first, ...others] = workload.ports
+  const { ports, mtls, settings, bind } = options
+  const tcpOnly = ports.filter(({ protocol }) => protocol === 'tcp' || protocol === 'tls')
+  const declared = ports.flatMap((port) => portChains(port, modeOf(mtls, port.port), settings))
+  const [first, ...others] = ports
   if (bind !== undefined && first === undefined) return undefined
   const listening =
     bind === undefined
@@ -44,7 +44,7 @@ export function inboundListener(options: InboundOptions): Message<'envoy.config.
           }),
         }
   // a port with a mode of its own that is not declared has chains of its own too
-  const extra = mtls.ports.filter(({ port }) => !workload.ports.some((own) => own.port === port))
+  const extra = mtls.ports.filter(({ port }) => !ports.some((own) => own.port === port))
   return {
     name: INBOUND,
     ...listening,
