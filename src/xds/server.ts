@@ -9,8 +9,8 @@ import {
   status as Status,
 } from '@grpc/grpc-js'
 import type { Registry } from 'prom-client'
+import type { Clock } from '../engine/clock.ts'
 import { xdsMetrics } from './metrics.ts'
-import type { Clock } from './session.ts'
 import type { Authenticator, ResourceSource } from './source.ts'
 import type { ClientState } from './state.ts'
 import { type Log, type Protocol, Stream } from './stream.ts'

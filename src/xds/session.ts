@@ -2,6 +2,7 @@
 //
 // Nothing is queued. What is pending is looked up at the moment of sending, and only so much is written as the stream has room
 // for, so a client that reads slowly or never answers costs its entries and at most one burst.
+import type { Clock } from '../engine/clock.ts'
 import { type Entry, expectedVersion, GONE, isWanted, NOTHING, type TypeState } from './entry.ts'
 import type { XdsMetrics } from './metrics.ts'
 import { followers, goesAt, plan } from './order.ts'
@@ -9,14 +10,6 @@ import type { Resource, ResourceRef, ResourceSource } from './source.ts'
 import { summarise, type TypeSummary } from './state.ts'
 import { Subscriptions } from './subscriptions.ts'
 import type { TypeTraits } from './types.ts'
-
-/** Time as the server sees it; the same shape as elsewhere in Heddle. */
-export interface Clock {
-  /** Milliseconds since the epoch. */
-  now(): number
-  /** Runs once, as soon as `now()` has reached `time`; never from inside the call. Disposing cancels it. */
-  at(time: number, run: () => void): Disposable
-}
 
 export interface SessionOptions<Client> {
   readonly client: Client

@@ -1,9 +1,10 @@
 // One gRPC call: who is at the other end, until when it may stay, and the bytes between the call and its state machine.
 import { status as Status, type ServerDuplexStream } from '@grpc/grpc-js'
+import type { Clock } from '../engine/clock.ts'
 import { decodeDeltaRequest, decodeStateRequest } from '../proto/frame.ts'
 import { DeltaSession } from './delta.ts'
 import type { XdsMetrics } from './metrics.ts'
-import { type Clock, type Session, SessionError, type SessionOptions } from './session.ts'
+import { type Session, SessionError, type SessionOptions } from './session.ts'
 import { StateSession } from './sotw.ts'
 import type { Authentication, Authenticator, ResourceSource } from './source.ts'
 import type { ClientState } from './state.ts'

@@ -5,13 +5,15 @@ import type { Refusal, Resource, ResourceRef, ResourceSource } from '../../src/x
 
 export interface Content {
   readonly text: string
+  /** In place of name and text: a real message. */
+  readonly bytes?: Uint8Array
   readonly requires?: readonly ResourceRef[]
   readonly followedBy?: readonly ResourceRef[]
 }
 
 /** What a resource holds is `name` and `text`, so that a client without envelopes can tell names too. */
 export function resourceOf(name: string, content: Content): Resource {
-  const bytes = Buffer.from(`${name}\n${content.text}`)
+  const bytes = content.bytes ?? Buffer.from(`${name}\n${content.text}`)
   return {
     name,
     version: createHash('sha256').update(bytes).digest('base64url').slice(0, 12),
@@ -49,6 +51,11 @@ export class GraphSource implements ResourceSource<string> {
   set(type: string, name: string, text: string, more: Omit<Content, 'text'> = {}): this {
     this.#contents.set(`${type} ${name}`, { text, ...more })
     return this
+  }
+
+  /** A real message. */
+  put(type: string, name: string, bytes: Uint8Array, more: Omit<Content, 'text' | 'bytes'> = {}): this {
+    return this.set(type, name, '', { ...more, bytes })
   }
 
   remove(type: string, name: string): this {
