@@ -56,6 +56,14 @@ interface Owner {
   readonly compute?: (key: string) => unknown
 }
 
+/** A change that watchers are to be told of. */
+interface Untold {
+  /** Whether the node had failed before. */
+  readonly failedBefore: boolean
+  /** Those who saw the value before: a watch that began later shows the new one already. */
+  readonly watchers: Set<() => void>
+}
+
 export interface GraphOptions {
   /** Told of what a watched derivation threw; the watch keeps its last value. */
   readonly onError?: (name: string, key: string, error: unknown) => void
@@ -68,8 +76,8 @@ export class Graph {
   readonly #computing = new Set<Node>()
   /** Watched nodes that are suspect. */
   #suspects = new Set<Node>()
-  /** Watched nodes that have changed, be it because somebody read them, and whether they had failed before. */
-  readonly #untold = new Map<Node, boolean>()
+  /** Watched nodes that have changed, be it because somebody read them. */
+  readonly #untold = new Map<Node, Untold>()
   /** Nodes that nothing depends on; disposed of at the end of a commit, so that a burst of reads shares its work. */
   readonly #orphans = new Set<Node>()
   #computations = 0
@@ -173,21 +181,34 @@ export class Graph {
     }
   }
 
-  /** Brings everything that is watched up to date and tells the watchers of what changed. */
+  /**
+   * Brings everything that is watched up to date and tells the watchers of what changed. A watcher that throws keeps no other from
+   * being told; the first failure is thrown at the end.
+   */
   commit(): void {
+    const failures: unknown[] = []
+    const guarded = (tell: () => void): void => {
+      try {
+        tell()
+      } catch (failure) {
+        failures.push(failure)
+      }
+    }
     while (this.#suspects.size > 0 || this.#untold.size > 0) {
       const suspects = this.#suspects
       this.#suspects = new Set()
       for (const node of suspects) if (node.watchers !== undefined) this.#refresh(node)
       const told = [...this.#untold]
       this.#untold.clear()
-      for (const [node, failedBefore] of told) {
-        if (node.failed) this.#onError(node.owner.name, node.key, node.error)
+      for (const [node, { failedBefore, watchers }] of told) {
+        if (node.failed) guarded(() => this.#onError(node.owner.name, node.key, node.error))
         if (node.failed && failedBefore) continue
-        for (const watcher of [...(node.watchers ?? [])]) watcher()
+        // one that was told before may have ended another's watch
+        for (const watcher of watchers) if (node.watchers?.has(watcher) === true) guarded(watcher)
       }
     }
     this.#sweep()
+    if (failures.length > 0) throw failures[0]
   }
 
   /** How many cells are held, by derivation: bounded by what is watched. */
@@ -277,7 +298,11 @@ export class Graph {
       node.value = value
     }
     for (const dependent of node.dependents ?? []) dependent.state = STALE
-    if (node.watchers !== undefined && !this.#untold.has(node)) this.#untold.set(node, failedBefore)
+    if (node.watchers !== undefined) {
+      const untold = this.#untold.get(node)
+      if (untold === undefined) this.#untold.set(node, { failedBefore, watchers: new Set(node.watchers) })
+      else for (const watcher of node.watchers) untold.watchers.add(watcher)
+    }
     return true
   }
 
