@@ -21,7 +21,7 @@ import {
 } from './envoy/names.ts'
 import { TCP_ALLOW, TCP_DENY } from './envoy/inbound-filters.ts'
 import type { View } from './envoy/view.ts'
-import { visibleClusters, visibleExternals, visibleTlsClusters, visibleVirtualHosts } from './envoy/visible.ts'
+import { visibleClusters, visibleVirtualHosts } from './envoy/visible.ts'
 
 /** By type, in the order in which Envoy needs them; names are sorted within a type. */
 export interface Rendered {
@@ -36,7 +36,7 @@ export interface Rendered {
 export interface RenderOptions {
   /** Only resources whose name this accepts. */
   readonly only?: (type: string, name: string) => boolean
-  /** `address:port` that the application dials besides Services: of an instance, as clients of a headless Service do, or of nobody. */
+  /** What the application dials besides Services: `address:port`, as of an instance of a headless Service, or `address:port sni`. */
   readonly destinations?: readonly string[]
 }
 
@@ -57,9 +57,7 @@ export function render(core: Core, view: View, options: RenderOptions = {}): Ren
   want(CLUSTER, [PASSTHROUGH, REFUSED, ...(redirected ? [INBOUND] : []), ...ports])
   want(CLUSTER, collectorClusters(mesh.settings.get('')).flatMap(({ name }) => name ?? []))
   want(CLUSTER, visibleClusters(mesh, view.namespace, view.stateOfTheWorld))
-  want(CLUSTER, visibleTlsClusters(mesh, view.namespace))
-  want(CLUSTER, visibleExternals(mesh, view.namespace))
-  want(CLUSTER, (options.destinations ?? []).flatMap((socket) => [socket, `tcp|${socket}`]))
+  want(CLUSTER, (options.destinations ?? []).flatMap(namesOf))
   if (!view.stateOfTheWorld) want(VIRTUAL_HOST, [PLACEHOLDER_HOST, ...visibleVirtualHosts(mesh, view.namespace)])
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const { type, name } = next
@@ -84,6 +82,11 @@ export function render(core: Core, view: View, options: RenderOptions = {}): Ren
     virtual_hosts: of(VIRTUAL_HOST),
     extensions: of(EXTENSION),
   }
+}
+
+function namesOf(destination: string): string[] {
+  const [socket = '', sni] = destination.split(' ')
+  return sni === undefined ? [socket, `tcp|${socket}`] : [`tls|${socket}|${sni}`]
 }
 
 function isEds(message: unknown): boolean {

@@ -29,6 +29,8 @@ export interface OutboundOptions {
   readonly onDemand: boolean
   readonly settings: Settings
   readonly externals: readonly External[]
+  /** Host names of TLSRoutes by address: for a client that cannot ask for a cluster by the SNI that it meets. */
+  readonly tlsNames: ReadonlyMap<string, readonly string[]>
 }
 
 export function outboundListener(options: OutboundOptions): Listener {
@@ -47,23 +49,20 @@ export function outboundListener(options: OutboundOptions): Listener {
         filter_chain_match: { ...mesh, application_protocols: HTTP_PROTOCOLS },
         filters: [outboundHttp(settings, onDemand)],
       },
-      // without asking, a proxy cannot have a cluster for every SNI: TLS is TCP then
-      ...(onDemand
-        ? [
-            {
-              name: 'mesh-tls',
-              filter_chain_match: { ...mesh, transport_protocol: 'tls' },
-              filters: [
-                clusterFromFormat('tls|%DOWNSTREAM_LOCAL_ADDRESS%|%REQUESTED_SERVER_NAME%'),
-                outboundTcp(settings, onDemand),
-              ],
-            },
-          ]
-        : []),
+      {
+        // TLS that offers "http/1.1" is not HTTP: it needs a chain of its own
+        name: 'mesh-tls',
+        filter_chain_match: { ...mesh, transport_protocol: 'tls' },
+        // a proxy that cannot ask has no cluster for every SNI, but for those of TLSRoutes
+        filters: onDemand
+          ? tlsFilters('%DOWNSTREAM_LOCAL_ADDRESS%', '%REQUESTED_SERVER_NAME%', settings, true)
+          : tcpFilters('%DOWNSTREAM_LOCAL_ADDRESS%', settings, false),
+      },
+      ...[...options.tlsNames].flatMap(([address, names]) => knownTlsChains(address, names, settings)),
       {
         name: 'mesh-tcp',
         filter_chain_match: mesh,
-        filters: [clusterFromFormat('tcp|%DOWNSTREAM_LOCAL_ADDRESS%'), outboundTcp(settings, onDemand)],
+        filters: tcpFilters('%DOWNSTREAM_LOCAL_ADDRESS%', settings, onDemand),
       },
       ...externalChains(options.externals, settings, onDemand),
       {
@@ -134,8 +133,43 @@ const onDemandFilter = (): Extension =>
     odcds: { source: ADS, timeout: '5s' },
   })
 
+/** TLS to a destination, by what it asks for. */
+export function tlsFilters(destination: string, sni: string, settings: Settings, onDemand: boolean): Extension[] {
+  return [clusterFromFormat(`tls|${destination}|${sni}`), outboundTcp(settings, onDemand)]
+}
+
+/** Any other connection to a destination. */
+export function tcpFilters(destination: string, settings: Settings, onDemand: boolean): Extension[] {
+  return [clusterFromFormat(`tcp|${destination}`), outboundTcp(settings, onDemand)]
+}
+
+/** All chains of one address, with those of its TLSRoutes: Envoy looks at no chain of a wider range any more. */
+function knownTlsChains(address: string, names: readonly string[], settings: Settings): FilterChain[] {
+  const match = { prefix_ranges: [cidrRange(`${address}/${address.includes(':') ? 128 : 32}`)] }
+  const prefix = `mesh-${address}`
+  return [
+    {
+      name: `${prefix}-http`,
+      filter_chain_match: { ...match, application_protocols: HTTP_PROTOCOLS },
+      filters: [outboundHttp(settings, false)],
+    },
+    ...[...new Set([...names, ''])].map(
+      (sni): FilterChain => ({
+        name: `${prefix}-tls|${sni}`,
+        filter_chain_match: { ...match, transport_protocol: 'tls', ...(sni !== '' && { server_names: [sni] }) },
+        filters: tlsFilters('%DOWNSTREAM_LOCAL_ADDRESS%', sni, settings, false),
+      }),
+    ),
+    {
+      name: `${prefix}-tcp`,
+      filter_chain_match: match,
+      filters: tcpFilters('%DOWNSTREAM_LOCAL_ADDRESS%', settings, false),
+    },
+  ]
+}
+
 /** Connections to the mesh, to the cluster that a filter before this one has named. */
-export function outboundTcp(settings: Settings, onDemand: boolean): Extension {
+function outboundTcp(settings: Settings, onDemand: boolean): Extension {
   return tcpProxy(REFUSED, settings, onDemand)
 }
 
@@ -190,7 +224,7 @@ function externalChains(externals: readonly External[], settings: Settings, onDe
             ...(['tls', 'tcp'] as const).map((kind) => ({
               name: `external/${key}/${kind}`,
               filter_chain_match: kind === 'tls' ? { ...match, transport_protocol: 'tls' } : match,
-              filters: [clusterFromFormat('tcp|%DOWNSTREAM_LOCAL_ADDRESS%'), outboundTcp(settings, onDemand)],
+              filters: tcpFilters('%DOWNSTREAM_LOCAL_ADDRESS%', settings, onDemand),
             })),
           ]),
     ]

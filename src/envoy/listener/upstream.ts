@@ -1,10 +1,11 @@
 // Ports of a workload that stand for services, where nothing is intercepted: each writes its Service's address where the
 // intercepting listener writes the one that was dialled, and takes the same path from there.
 import type { Settings } from '../../mesh/settings.ts'
-import type { Message } from '../../proto/types.ts'
-import { clusterFromFormat } from '../messages.ts'
+import type { Extension, Message } from '../../proto/types.ts'
 import { HTTP_PROTOCOLS, httpInspector, INSPECTION, tlsInspector } from './filters.ts'
-import { outboundHttp, outboundTcp } from './outbound.ts'
+import { outboundHttp, tcpFilters, tlsFilters } from './outbound.ts'
+
+type FilterChain = Message<'envoy.config.listener.v3.FilterChain'>
 
 export interface UpstreamOptions {
   readonly name: string
@@ -15,10 +16,12 @@ export interface UpstreamOptions {
   readonly destination: string
   readonly onDemand: boolean
   readonly settings: Settings
+  /** Host names of TLSRoutes: for a client that cannot ask for a cluster by the SNI that it meets. */
+  readonly tlsNames: readonly string[]
 }
 
 export function upstreamListener(options: UpstreamOptions): Message<'envoy.config.listener.v3.Listener'> {
-  const { settings, onDemand, destination } = options
+  const { settings, onDemand, destination, tlsNames } = options
   return {
     name: options.name,
     address: { socket_address: { address: options.address, port_value: options.port } },
@@ -32,18 +35,17 @@ export function upstreamListener(options: UpstreamOptions): Message<'envoy.confi
         filters: [outboundHttp(settings, onDemand, destination)],
       },
       ...(onDemand
-        ? [
-            {
-              name: 'tls',
-              filter_chain_match: { transport_protocol: 'tls' },
-              filters: [clusterFromFormat(`tls|${destination}|%REQUESTED_SERVER_NAME%`), outboundTcp(settings, onDemand)],
-            },
-          ]
-        : []),
+        ? [tlsChain('', tlsFilters(destination, '%REQUESTED_SERVER_NAME%', settings, true))]
+        : tlsNames.length === 0
+          ? [tlsChain('', tcpFilters(destination, settings, false))]
+          : [...new Set([...tlsNames, ''])].map((sni) => tlsChain(sni, tlsFilters(destination, sni, settings, false)))),
     ],
-    default_filter_chain: {
-      name: 'tcp',
-      filters: [clusterFromFormat(`tcp|${destination}`), outboundTcp(settings, onDemand)],
-    },
+    default_filter_chain: { name: 'tcp', filters: tcpFilters(destination, settings, onDemand) },
   }
 }
+
+const tlsChain = (sni: string, filters: Extension[]): FilterChain => ({
+  name: sni === '' ? 'tls' : `tls|${sni}`,
+  filter_chain_match: { transport_protocol: 'tls', ...(sni !== '' && { server_names: [sni] }) },
+  filters,
+})
