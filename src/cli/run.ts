@@ -1,6 +1,7 @@
 // `heddle run`: the control plane over a folder. Proxies elsewhere connect to it with a join token (`heddle token`).
 import { Command } from 'commander'
 import { startStandalone } from '../standalone.ts'
+import { isThere } from './is-there.ts'
 import { createLogger, stopped, untilStopped } from './logger.ts'
 import { defaultStateDir } from './state-dir.ts'
 
@@ -16,7 +17,9 @@ interface Options {
 export function runCommand(): Command {
   return new Command('run')
     .summary('serve the mesh that a folder describes')
-    .description('Serves xDS over a folder of YAML. A changed file is live in under a second; a broken one changes nothing.')
+    .description(
+      'Serves xDS over a folder of YAML. A changed file is live in under a second; a broken one changes nothing.',
+    )
     .argument('<dir>', 'folder (or file) of YAML')
     .option('--state-dir <dir>', 'CA, join tokens and warm set (mode 0700); by default below ~/.local/state/heddle')
     .option('--xds <host:port>', 'where proxies connect (TLS)', '127.0.0.1:15012')
@@ -26,6 +29,7 @@ export function runCommand(): Command {
     .option('--log-level <level>', 'trace, debug, info, warn, error', 'info')
     .addHelpText('after', '\nExamples:\n  heddle run ./mesh\n  heddle token ./mesh shop/web > web.token\n')
     .action(async (dir: string, options: Options) => {
+      await isThere(dir)
       const signal = untilStopped()
       await using standalone = await startStandalone({
         paths: [dir],

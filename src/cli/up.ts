@@ -3,6 +3,7 @@ import { Command, Option } from 'commander'
 import { missingForNetns } from '../standalone/isolation/netns.ts'
 import type { RunnerEvent } from '../standalone/runnable.ts'
 import { startStandalone } from '../standalone.ts'
+import { isThere } from './is-there.ts'
 import { createLogger, stopped, untilStopped } from './logger.ts'
 import { defaultStateDir } from './state-dir.ts'
 
@@ -24,8 +25,10 @@ export function upCommand(): Command {
     )
     .argument('<dir>', 'folder (or file) of YAML')
     .addOption(
-      new Option('--isolation <kind>', 'netns: a network namespace each, intercepted as in a pod (root). loopback: no root')
-        .choices(['netns', 'loopback'])
+      new Option(
+        '--isolation <kind>',
+        'netns: a network namespace each, intercepted as in a pod (root). loopback: no root',
+      ).choices(['netns', 'loopback']),
     )
     .option('--state-dir <dir>', 'CA, join tokens and warm set (mode 0700); by default below ~/.local/state/heddle')
     .option('--http <host:port>', 'health, metrics and API', '127.0.0.1:8080')
@@ -35,6 +38,7 @@ export function upCommand(): Command {
     .option('--log-level <level>', 'trace, debug, info, warn, error', 'warn')
     .addHelpText('after', '\nExamples:\n  heddle up examples/shop/mesh\n  heddle up ./mesh --isolation=loopback\n')
     .action(async (dir: string, options: Options) => {
+      await isThere(dir)
       const signal = untilStopped()
       const isolation = options.isolation ?? ((await missingForNetns()).length === 0 ? 'netns' : 'loopback')
       await using standalone = await startStandalone({
