@@ -38,7 +38,9 @@ export interface ClientsReply {
 const given = await settings<ClientsSettings>()
 const node = Buffer.from(given.node, 'base64')
 const credentials = (): ChannelCredentials =>
-  given.bundle === undefined ? ChannelCredentials.createInsecure() : ChannelCredentials.createSsl(Buffer.from(given.bundle))
+  given.bundle === undefined
+    ? ChannelCredentials.createInsecure()
+    : ChannelCredentials.createSsl(Buffer.from(given.bundle))
 
 let seen: Seen[] | undefined
 class Peer extends DeltaPeer {
@@ -72,7 +74,15 @@ class Peer extends DeltaPeer {
 const clients = given.tokens.map((token, index) => {
   const peer = new Peer(index)
   const names = servicesOf(index, given.services).map((service) => `${serviceAddress(service)}:80`)
-  return { peer, names, client: new XdsClient(peer, 'DeltaAggregatedResources', { address: given.address, credentials: credentials(), token }) }
+  return {
+    peer,
+    names,
+    client: new XdsClient(peer, 'DeltaAggregatedResources', {
+      address: given.address,
+      credentials: credentials(),
+      token,
+    }),
+  }
 })
 
 const whole = ({ peer, names }: (typeof clients)[number]): boolean =>

@@ -39,7 +39,10 @@ const core = buildCore({
 })
 const loaded = core.catalog.expect()
 const origin = { source: 'bench' }
-core.catalog.replaceAll('bench', objects(size).map((object) => ({ op: 'upsert', object, origin })))
+core.catalog.replaceAll(
+  'bench',
+  objects(size).map((object) => ({ op: 'upsert', object, origin })),
+)
 loaded()
 core.flush()
 for (const problem of core.catalog.problems()) process.stderr.write(`${problem.text}\n`)
@@ -83,7 +86,10 @@ const server = await startXdsServer<View>({
     {
       address: '127.0.0.1:0',
       credentials: tls
-        ? new RotatingServerCredentials(svids, { id: 'spiffe://cluster.local/ns/heddle-system/sa/heddle', dns: ['localhost'] })
+        ? new RotatingServerCredentials(svids, {
+            id: 'spiffe://cluster.local/ns/heddle-system/sa/heddle',
+            dns: ['localhost'],
+          })
         : ServerCredentials.createInsecure(),
     },
   ],
@@ -98,7 +104,13 @@ function usage(): Usage {
   const { user, system } = process.cpuUsage()
   globalThis.gc?.()
   const { rss, heapUsed } = process.memoryUsage()
-  return { cpu: (user + system) / 1e6, rss, heapUsed, computations: core.graph.computations, streams: server.clients().length }
+  return {
+    cpu: (user + system) / 1e6,
+    rss,
+    heapUsed,
+    computations: core.graph.computations,
+    streams: server.clients().length,
+  }
 }
 
 let turn = 0
@@ -129,4 +141,7 @@ process.on('message', (command: Command) => {
   }
 })
 const [bound = ''] = server.addresses
-tell({ id: 0, ready: { address: bound.replace(/^.*?([0-9]+)$/, 'localhost:$1'), bundle: authority.bundle.pem, tokens: issued } })
+tell({
+  id: 0,
+  ready: { address: bound.replace(/^.*?([0-9]+)$/, 'localhost:$1'), bundle: authority.bundle.pem, tokens: issued },
+})

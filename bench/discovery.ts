@@ -24,7 +24,14 @@ export interface ChangeCost extends Delays {
 export interface DiscoveryFigures {
   readonly size: MeshSize
   readonly tls: boolean
-  readonly sync: { readonly seconds: number; readonly cpu: number; readonly bytesAClient: number; readonly rss: number; readonly heap: number; readonly missing: number }
+  readonly sync: {
+    readonly seconds: number
+    readonly cpu: number
+    readonly bytesAClient: number
+    readonly rss: number
+    readonly heap: number
+    readonly missing: number
+  }
   readonly changes: Readonly<Record<string, ChangeCost>>
 }
 
@@ -40,7 +47,13 @@ export interface DiscoveryOptions {
   readonly execArgv?: readonly string[]
 }
 
-export async function benchDiscovery({ size, tls, node, onlySync, execArgv }: DiscoveryOptions): Promise<DiscoveryFigures> {
+export async function benchDiscovery({
+  size,
+  tls,
+  node,
+  onlySync,
+  execArgv,
+}: DiscoveryOptions): Promise<DiscoveryFigures> {
   const plane: Plane = new Child('./control-plane.ts', { size, tls }, execArgv)
   const { ready } = await plane.ready()
   if (ready === undefined) throw new Error('the control plane did not start')
@@ -66,11 +79,15 @@ export async function benchDiscovery({ size, tls, node, onlySync, execArgv }: Di
     }
     if (onlySync === true) return { size, tls, sync, changes: {} }
     const changes: Record<string, ChangeCost> = {}
-    const one = (count: number, make: (at: number) => Omit<Command, 'id'>): Promise<ChangeCost> => series(plane, clients, count, 250, make)
+    const one = (count: number, make: (at: number) => Omit<Command, 'id'>): Promise<ChangeCost> =>
+      series(plane, clients, count, 250, make)
     changes['an endpoint'] = await one(20, (at) => ({ do: 'endpoint', service: 1 + at }))
     changes['a route that all use'] = await one(10, () => ({ do: 'route' }))
     changes['a new service'] = await one(10, (at) => ({ do: 'service', service: size.services + 1 + at }))
-    changes['50 endpoint changes a second'] = await series(plane, clients, 1000, 20, (at) => ({ do: 'endpoint', service: 1 + ((at * 37) % (size.services - 1)) }))
+    changes['50 endpoint changes a second'] = await series(plane, clients, 1000, 20, (at) => ({
+      do: 'endpoint',
+      service: 1 + ((at * 37) % (size.services - 1)),
+    }))
     return { size, tls, sync, changes }
   } finally {
     await clients.end()
@@ -85,7 +102,13 @@ async function usage(plane: Plane): Promise<Usage> {
 }
 
 /** Changes at a steady pace; each delivery belongs to the latest change before it of what it names. */
-async function series(plane: Plane, clients: Clients, count: number, every: number, make: (at: number) => Omit<Command, 'id'>): Promise<ChangeCost> {
+async function series(
+  plane: Plane,
+  clients: Clients,
+  count: number,
+  every: number,
+  make: (at: number) => Omit<Command, 'id'>,
+): Promise<ChangeCost> {
   await delay(300)
   await clients.ask({ do: 'watch' })
   const cpu = (await plane.ask({ do: 'cpu' })).cpu ?? 0
@@ -98,7 +121,13 @@ async function series(plane: Plane, clients: Clients, count: number, every: numb
   await delay(500)
   const spent = ((await plane.ask({ do: 'cpu' })).cpu ?? 0) - cpu
   const { seen = [] } = await clients.ask({ do: 'seen' })
-  return { ...delaysOf(seen, made, every), changes: count, cpuMs: (spent * 1000) / count, clients: seen.length / count, bytes: seen.reduce((sum, { bytes }) => sum + bytes, 0) / count }
+  return {
+    ...delaysOf(seen, made, every),
+    changes: count,
+    cpuMs: (spent * 1000) / count,
+    clients: seen.length / count,
+    bytes: seen.reduce((sum, { bytes }) => sum + bytes, 0) / count,
+  }
 }
 
 function delaysOf(seen: readonly Seen[], made: readonly number[], every: number): Delays {

@@ -51,7 +51,10 @@ export function slice(index: number, turn = 0): object {
       { name: 'http', port: 8080 },
       { name: 'grpc', port: 9090 },
     ],
-    endpoints: Array.from({ length: 5 }, (_, at) => ({ addresses: [instance(at === 4 ? 4 + (turn % 200) : at)], conditions: { ready: true } })),
+    endpoints: Array.from({ length: 5 }, (_, at) => ({
+      addresses: [instance(at === 4 ? 4 + (turn % 200) : at)],
+      conditions: { ready: true },
+    })),
   }
 }
 

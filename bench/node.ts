@@ -13,12 +13,26 @@ export async function envoyNode(checkout: string): Promise<Buffer> {
   const first = Promise.withResolvers<Buffer>()
   const server = new Server()
   const same = (bytes: Buffer): Buffer => bytes
-  const stream = { path: PATH, requestStream: true, responseStream: true, requestSerialize: same, requestDeserialize: same, responseSerialize: same, responseDeserialize: same }
-  server.addService({ stream }, {
-    stream: (call: { on(event: 'data', heard: (message: Buffer) => void): void }) => call.on('data', (message) => first.resolve(message)),
-  })
+  const stream = {
+    path: PATH,
+    requestStream: true,
+    responseStream: true,
+    requestSerialize: same,
+    requestDeserialize: same,
+    responseSerialize: same,
+    responseDeserialize: same,
+  }
+  server.addService(
+    { stream },
+    {
+      stream: (call: { on(event: 'data', heard: (message: Buffer) => void): void }) =>
+        call.on('data', (message) => first.resolve(message)),
+    },
+  )
   const port = await new Promise<number>((resolve, reject) =>
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => (error === null ? resolve(bound) : reject(error))),
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    ),
   )
   const directory = await mkdtemp(join(tmpdir(), 'heddle-node-'))
   const config = join(directory, 'bootstrap.json')
@@ -27,7 +41,11 @@ export async function envoyNode(checkout: string): Promise<Buffer> {
     JSON.stringify({
       node: { id: 'bench', cluster: 'bench' },
       dynamic_resources: {
-        ads_config: { api_type: 'DELTA_GRPC', transport_api_version: 'V3', grpc_services: [{ envoy_grpc: { cluster_name: 'xds' } }] },
+        ads_config: {
+          api_type: 'DELTA_GRPC',
+          transport_api_version: 'V3',
+          grpc_services: [{ envoy_grpc: { cluster_name: 'xds' } }],
+        },
         cds_config: { ads: {}, resource_api_version: 'V3' },
       },
       static_resources: {
@@ -43,14 +61,28 @@ export async function envoyNode(checkout: string): Promise<Buffer> {
             },
             load_assignment: {
               cluster_name: 'xds',
-              endpoints: [{ lb_endpoints: [{ endpoint: { address: { socket_address: { address: '127.0.0.1', port_value: port } } } }] }],
+              endpoints: [
+                {
+                  lb_endpoints: [
+                    { endpoint: { address: { socket_address: { address: '127.0.0.1', port_value: port } } } },
+                  ],
+                },
+              ],
             },
           },
         ],
       },
     }),
   )
-  const envoy = spawn(await findEnvoy(process.env, checkout), ['--config-path', config, '--log-level', 'off', '--disable-hot-restart', '--concurrency', '1'])
+  const envoy = spawn(await findEnvoy(process.env, checkout), [
+    '--config-path',
+    config,
+    '--log-level',
+    'off',
+    '--disable-hot-restart',
+    '--concurrency',
+    '1',
+  ])
   try {
     const message = await first.promise
     // DeltaDiscoveryRequest.node is field 1, and Envoy writes it first: a tag, a length, the bytes

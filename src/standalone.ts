@@ -104,11 +104,13 @@ const PROXYLESS: View = {
 function proxylessListen(address: string): XdsListen<View> {
   const host = address.slice(0, address.lastIndexOf(':')).replaceAll(/[[\]]/g, '')
   if (!/^(127\.|::1$|localhost$)/.test(host))
-    throw new Error(`--proxyless: ${address} is not a loopback address; proxyless clients have no credentials, so give 127.0.0.1:PORT`)
+    throw new Error(
+      `--proxyless: ${address} is not a loopback address; proxyless clients have no credentials, so give 127.0.0.1:PORT`,
+    )
   return {
     address,
     credentials: ServerCredentials.createInsecure(),
-    authenticator: { authenticate: () => Promise.resolve({ ok: true, client: PROXYLESS }) },
+    authenticator: { authenticate: () => Promise.resolve({ ok: true, client: { ...PROXYLESS } }) },
   }
 }
 
@@ -125,7 +127,8 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
     const registry = new Registry()
     collectDefaultMetrics({ register: registry, prefix: 'heddle_' })
     const stateDir = stack.use(await StateDir.open(options.stateDir, { lock: true, random }))
-    const unsaved = (error: unknown): void => log.error({ error }, 'the state folder could not be written; it is tried again at the next change')
+    const unsaved = (error: unknown): void =>
+      log.error({ error }, 'the state folder could not be written; it is tried again at the next change')
     const warm = await warmFile(stateDir, unsaved)
     const meshed = await meshedFile(stateDir, unsaved)
     const core = stack.use(
@@ -136,7 +139,10 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
         onError: (what, error) => log.error({ what, error }, 'a bug: this keeps its last value; please report it'),
         catalog: { log, metrics: catalogMetrics(registry) },
         onPatchRefused: ({ object, type, name, diagnostic }) =>
-          log.warn({ object, type, name, diagnostic }, 'an EnvoyPatch could not be applied; the resource is served without it'),
+          log.warn(
+            { object, type, name, diagnostic },
+            'an EnvoyPatch could not be applied; the resource is served without it',
+          ),
         onRefused: (view, refusal) => {
           log.warn({ workload: view.workload, ...refusal }, 'a proxy refused a resource; it keeps the last good one')
           options.onRefused?.(view, refusal)
@@ -186,7 +192,8 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
         clock,
         random,
         metrics,
-        onError: (error) => log.error({ error }, 'the state of the CA could not be stored; it goes on with what it has'),
+        onError: (error) =>
+          log.error({ error }, 'the state of the CA could not be stored; it goes on with what it has'),
       }),
     )
     const svids = stack.use(new Svids({ authority, lifetimes: lives, clock, random, metrics }))
@@ -197,7 +204,12 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
     stack.use(authority.onChange(publish))
     publish()
     const bundle = stack.use(
-      await keepBundleFile({ authority, stateDir, metrics, onError: (error) => log.error({ error }, 'bundle.pem could not be written') }),
+      await keepBundleFile({
+        authority,
+        stateDir,
+        metrics,
+        onError: (error) => log.error({ error }, 'bundle.pem could not be written'),
+      }),
     )
     const tokens = new JoinTokens({ stateDir, clock, random })
     const leases = stack.use(new SvidLeases(core, svids, trustDomain))

@@ -2,7 +2,10 @@
 import pino, { type Logger } from 'pino'
 
 export function createLogger(level: string): Logger {
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: 2, sync: true }))
+  return pino(
+    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
+    pino.destination({ dest: 2, sync: true }),
+  )
 }
 
 /** A signal that Ctrl-C or a request to end aborts; a second one ends at once. */

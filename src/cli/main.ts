@@ -24,6 +24,8 @@ try {
 } catch (error) {
   // a bug prints its stack; what a user can mend says how in one line
   const expected = error instanceof Error && ('mend' in error || error.constructor.name !== 'TypeError')
-  process.stderr.write(`heddle: ${expected && error instanceof Error ? error.message : String((error as Error).stack ?? error)}\n`)
+  process.stderr.write(
+    `heddle: ${expected && error instanceof Error ? error.message : String((error as Error).stack ?? error)}\n`,
+  )
   process.exitCode = 1
 }

@@ -25,14 +25,24 @@ export function renderCommand(): Command {
     .description('Prints what the Envoy of a workload is sent if it uses all that it can see. Nothing runs.')
     .argument('<dir>', 'folder (or file) of YAML')
     .requiredOption('--workload <name>', 'the Workload: name, or namespace/name')
-    .addOption(new Option('--isolation <kind>', 'how connections reach the proxy').choices(['netns', 'loopback']).default('netns'))
+    .addOption(
+      new Option('--isolation <kind>', 'how connections reach the proxy')
+        .choices(['netns', 'loopback'])
+        .default('netns'),
+    )
     .option('--state-of-the-world', 'as for a client that does not speak delta')
     .addOption(new Option('-o, --output <format>', 'format').choices(['yaml', 'json']).default('yaml'))
     .addHelpText('after', '\nExamples:\n  heddle render examples/shop/mesh --workload web\n')
     .action(async (dir: string, options: Options) => {
       const clock = systemClock()
       const protos = loadProtos(await readFile(descriptorFile))
-      using core = buildCore({ protos, clock, onError: (_, error) => { throw error } })
+      using core = buildCore({
+        protos,
+        clock,
+        onError: (_, error) => {
+          throw error
+        },
+      })
       const loopback = options.isolation === 'loopback'
       const allocator = new AddressAllocator(rangesOf({}, loopback ? LOOPBACK_WORKLOADS : undefined))
       await loadFolders({
@@ -47,7 +57,9 @@ export function renderCommand(): Command {
       })
       for (const problem of core.catalog.problems())
         if (problem.severity === 'error')
-          process.stderr.write(`${problem.source}:${problem.line ?? 0}:${problem.column ?? 0}: error: ${problem.text}\n`)
+          process.stderr.write(
+            `${problem.source}:${problem.line ?? 0}:${problem.column ?? 0}: error: ${problem.text}\n`,
+          )
       const workloads = [...core.catalog.table('Workload').entries()].map(([key]) => key)
       // without a proxy to tell, every workload is taken to have one
       for (const key of workloads) core.mesh.meshed.set(key, true)
@@ -56,7 +68,12 @@ export function renderCommand(): Command {
       const view =
         key === undefined || found.length > 1
           ? undefined
-          : viewOf(core.mesh, key, { interception: loopback ? 'None' : 'Redirect', ipv6: true }, options.stateOfTheWorld === true ? 'sotw' : 'delta')
+          : viewOf(
+              core.mesh,
+              key,
+              { interception: loopback ? 'None' : 'Redirect', ipv6: true },
+              options.stateOfTheWorld === true ? 'sotw' : 'delta',
+            )
       if (view === undefined) {
         const choice = found.length > 1 ? found : workloads
         throw new Error(

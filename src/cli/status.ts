@@ -16,7 +16,9 @@ interface Options {
 export function statusCommand(): Command {
   return new Command('status')
     .summary('show workloads and what their proxies have taken')
-    .description('Asks the control plane that runs over a folder for its workloads: connected or not, acknowledged, refused and why.')
+    .description(
+      'Asks the control plane that runs over a folder for its workloads: connected or not, acknowledged, refused and why.',
+    )
     .argument('[dir]', 'the folder that `heddle run` or `heddle up` was given', '.')
     .option('--server <url>', 'address of the control plane, instead of looking it up in the state folder')
     .option('--state-dir <dir>', 'state folder, if it was given to `run` or `up`')
@@ -25,7 +27,9 @@ export function statusCommand(): Command {
     .action(async (dir: string, options: Options) => {
       const status = await ask(options.server ?? (await addressOf(options.stateDir ?? defaultStateDir(dir), dir)))
       process.stdout.write(options.output === 'json' ? `${JSON.stringify(status, null, 2)}\n` : describe(status))
-      const whole = status.workloads.every(({ proxies }) => proxies.length > 0 && proxies.every((proxy) => refusals(proxy.types).length === 0))
+      const whole = status.workloads.every(
+        ({ proxies }) => proxies.length > 0 && proxies.every((proxy) => refusals(proxy.types).length === 0),
+      )
       process.exitCode = whole ? 0 : 1
     })
 }
@@ -34,7 +38,9 @@ async function addressOf(stateDir: string, dir: string): Promise<string> {
   try {
     return (await readFile(join(stateDir, ADDRESS_FILE), 'utf8')).trim()
   } catch {
-    throw new Error(`no control plane runs over ${dir}: start one with 'heddle run ${dir}' or 'heddle up ${dir}', or name it with --server`)
+    throw new Error(
+      `no control plane runs over ${dir}: start one with 'heddle run ${dir}' or 'heddle up ${dir}', or name it with --server`,
+    )
   }
 }
 
@@ -43,7 +49,10 @@ async function ask(server: string): Promise<MeshStatus> {
   try {
     response = await fetch(new URL('/api/v1/status', server))
   } catch (error) {
-    throw new Error(`the control plane at ${server} does not answer (${error instanceof Error ? error.message : String(error)})`, { cause: error })
+    throw new Error(
+      `the control plane at ${server} does not answer (${error instanceof Error ? error.message : String(error)})`,
+      { cause: error },
+    )
   }
   if (!response.ok) throw new Error(`the control plane at ${server} answered ${response.status}`)
   return (await response.json()) as MeshStatus
@@ -59,31 +68,40 @@ const SHORT: Readonly<Record<string, string>> = {
   'envoy.config.core.v3.TypedExtensionConfig': 'ECDS',
 }
 
-const refusals = (types: readonly TypeStatus[]) => types.flatMap(({ type, refused }) => refused.map((one) => ({ type: SHORT[type] ?? type, ...one })))
+const refusals = (types: readonly TypeStatus[]) =>
+  types.flatMap(({ type, refused }) => refused.map((one) => ({ type: SHORT[type] ?? type, ...one })))
 
 function describe(status: MeshStatus): string {
   const rows = status.workloads.map((workload) => row(workload))
   const refused = status.workloads.flatMap(({ workload, proxies }) =>
-    proxies.flatMap(({ types }) => refusals(types).map(({ type, name, message }) => `${workload}: ${type} ${name} refused: ${message}`)),
+    proxies.flatMap(({ types }) =>
+      refusals(types).map(({ type, name, message }) => `${workload}: ${type} ${name} refused: ${message}`),
+    ),
   )
   const { errors, warnings } = status.problems
   return [
     table(['WORKLOAD', 'IDENTITY', 'ADDRESS', 'PROXY', 'ACKNOWLEDGED', 'PENDING', 'REFUSED'], rows),
     ...refused,
-    ...(errors + warnings > 0 ? [`${errors} errors and ${warnings} warnings in what was declared: heddle validate tells`] : []),
+    ...(errors + warnings > 0
+      ? [`${errors} errors and ${warnings} warnings in what was declared: heddle validate tells`]
+      : []),
     '',
   ].join('\n')
 }
 
 function row({ workload, serviceAccount, addresses, proxies }: WorkloadStatus): string[] {
   const types = proxies.flatMap((proxy) => proxy.types)
-  const sum = (pick: (type: TypeStatus) => number): string => String(types.reduce((total, type) => total + pick(type), 0))
+  const sum = (pick: (type: TypeStatus) => number): string =>
+    String(types.reduce((total, type) => total + pick(type), 0))
   return [
     workload,
     serviceAccount,
     addresses.join(','),
     proxies.length === 0 ? 'not connected' : 'connected',
-    types.filter(({ acknowledged }) => acknowledged > 0).map(({ type, acknowledged }) => `${SHORT[type] ?? type} ${acknowledged}`).join(' '),
+    types
+      .filter(({ acknowledged }) => acknowledged > 0)
+      .map(({ type, acknowledged }) => `${SHORT[type] ?? type} ${acknowledged}`)
+      .join(' '),
     sum(({ pending }) => pending),
     sum(({ refused }) => refused.length),
   ]

@@ -15,7 +15,9 @@ interface Options {
 export function tokenCommand(): Command {
   return new Command('token')
     .summary('make a join token for a Workload')
-    .description('Prints a token that is bound to one Workload. Whoever has it gets that identity: hand it to its proxy alone.')
+    .description(
+      'Prints a token that is bound to one Workload. Whoever has it gets that identity: hand it to its proxy alone.',
+    )
     .argument('<dir>', 'the folder that `heddle run` was given')
     .argument('<workload>', 'the Workload: namespace/name')
     .option('--state-dir <dir>', 'state folder, if it was given to `run`')
@@ -25,12 +27,16 @@ export function tokenCommand(): Command {
       if (namespace === undefined || name === undefined || rest.length > 0)
         throw new Error(`expected namespace/name, got '${workload}'`)
       const hours = options.hours === undefined ? undefined : Number(options.hours)
-      if (hours !== undefined && !(hours > 0)) throw new Error(`--hours: expected a number above 0, got '${options.hours ?? ''}'`)
+      if (hours !== undefined && !(hours > 0))
+        throw new Error(`--hours: expected a number above 0, got '${options.hours ?? ''}'`)
       const clock = systemClock()
       const random = (size: number): Uint8Array => randomBytes(size)
       await using stateDir = await StateDir.open(options.stateDir ?? defaultStateDir(dir), { lock: false, random })
       const tokens = new JoinTokens({ stateDir, clock, random })
-      const token = await tokens.create({ namespace, name }, hours === undefined ? {} : { expires: clock.now() + hours * 3_600_000 })
+      const token = await tokens.create(
+        { namespace, name },
+        hours === undefined ? {} : { expires: clock.now() + hours * 3_600_000 },
+      )
       process.stdout.write(`${token.reveal()}\n`)
     })
 }

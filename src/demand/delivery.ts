@@ -19,7 +19,7 @@ import {
   VIRTUAL_HOST,
 } from '../envoy/names.ts'
 import type { Resources } from '../envoy/resources.ts'
-import { Scopes } from '../envoy/scope.ts'
+import { type Circumstances, Scopes } from '../envoy/scope.ts'
 import type { View } from '../envoy/view.ts'
 import { visibleClusters, visibleVirtualHosts } from '../envoy/visible.ts'
 import type { Mesh } from '../mesh/mesh.ts'
@@ -49,23 +49,33 @@ export function warmKey(mesh: Mesh, view: View): string {
 export class Delivery implements ResourceSource<View> {
   readonly #options: DeliveryOptions
   readonly #names: Reader<readonly string[]>
-  /** Whether any EnvoyPatch is about a workload. */
-  readonly #patched: Reader<boolean>
+  /** By `circumstancesKey`. */
+  readonly #circumstances: Reader<Circumstances>
   readonly #streams = new Map<View, Stream>()
   /** Number of streams by workload. */
   readonly #counts = new Map<string, number>()
 
   constructor(options: DeliveryOptions) {
     this.#options = options
-    this.#patched = options.graph.derive('demand.patched', (workload) => options.mesh.patches.get(workload).length > 0)
+    const { graph, mesh } = options
+    this.#circumstances = graph.derive(
+      'demand.circumstances',
+      (key) => {
+        const { workload, namespace } = JSON.parse(key) as Pick<View, 'workload' | 'namespace'>
+        return { patched: mesh.patches.get(workload).length > 0, ownView: mesh.hasOwnView.get(namespace) }
+      },
+      sameJson,
+    )
     this.#names = options.graph.derive('demand.names', (key) => namesOf(options, key), sameJson)
   }
 
   watch(view: View, type: string, name: string, changed: () => void): Watched<Resource | undefined> {
     const stream = this.#streamOf(view)
     const { graph, resources, refusedNames } = this.#options
-    const begin = (told: () => void): Watch<Resource | undefined> =>
-      graph.watch(resources.resource, stream.scopes.key(type, name), told)
+    const begin = (told: () => void): Watch<Resource | undefined> => {
+      stream.scopes ??= new Scopes(view, stream.circumstances.value)
+      return graph.watch(resources.resource, stream.scopes.key(type, name), told)
+    }
     if (type !== CLUSTER || parseClusterName(name)?.kind !== 'http') return new StreamWatch(stream, begin, changed)
     const watch: StreamWatch = new StreamWatch(stream, begin, () => {
       if (watch.value !== undefined) refusedNames.delete(view.workload, name)
@@ -74,18 +84,20 @@ export class Delivery implements ResourceSource<View> {
     return watch
   }
 
-  /** What all watches of a stream share. A workload with patches of its own shares no content with others. */
+  /** What all watches of a stream share: how much of what it gets is shared with others. */
   #streamOf(view: View): Stream {
     let stream = this.#streams.get(view)
     if (stream === undefined) {
       const { graph } = this.#options
-      const watches = new Set<StreamWatch>()
-      const patched = graph.watch(this.#patched, view.workload, () => {
-        scopes.patched = patched.value
-        for (const watch of watches) watch.swap()
-      })
-      const scopes = new Scopes(view, patched.value)
-      stream = { watches, patched, scopes }
+      const began: Stream = {
+        watches: new Set(),
+        scopes: undefined,
+        circumstances: graph.watch(this.#circumstances, circumstancesKey(view), () => {
+          began.scopes = undefined
+          for (const watch of began.watches) watch.swap()
+        }),
+      }
+      stream = began
       this.#streams.set(view, stream)
     }
     return stream
@@ -140,7 +152,7 @@ export class Delivery implements ResourceSource<View> {
   }
 
   disconnected(view: View): void {
-    this.#streams.get(view)?.patched[Symbol.dispose]()
+    this.#streams.get(view)?.circumstances[Symbol.dispose]()
     this.#streams.delete(view)
     const left = (this.#counts.get(view.workload) ?? 1) - 1
     if (left > 0) this.#counts.set(view.workload, left)
@@ -153,9 +165,12 @@ export class Delivery implements ResourceSource<View> {
 
 interface Stream {
   readonly watches: Set<StreamWatch>
-  readonly patched: Watch<boolean>
-  readonly scopes: Scopes
+  readonly circumstances: Watch<Circumstances>
+  /** Undefined until it is needed again. */
+  scopes: Scopes | undefined
 }
+
+const circumstancesKey = ({ workload, namespace }: View): string => JSON.stringify({ workload, namespace })
 
 /** A watch whose content moves to another key while it goes on. */
 class StreamWatch implements Watched<Resource | undefined> {

@@ -23,7 +23,9 @@ export class WarmSet {
 
   constructor(options: WarmSetOptions) {
     this.#options = options
-    this.#uses = new Map(Object.entries(options.store.load()).map(([key, uses]) => [key, new Map(Object.entries(uses))]))
+    this.#uses = new Map(
+      Object.entries(options.store.load()).map(([key, uses]) => [key, new Map(Object.entries(uses))]),
+    )
   }
 
   /** Notes a use. The least recently used name goes where there are too many. */

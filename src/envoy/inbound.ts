@@ -47,12 +47,18 @@ export function inboundInput(mesh: Mesh, type: string, name: string, view: View)
     }
     case ROUTES: {
       const workload = mesh.services.workload.get(view.workload)
-      const rateLimit = workload === undefined || port === undefined ? undefined : mesh.policies.rateLimit(workload, port)
+      const rateLimit =
+        workload === undefined || port === undefined ? undefined : mesh.policies.rateLimit(workload, port)
       return { of: 'routes', name, authorization: mesh.authorization.get(view.workload), rateLimit }
     }
     case CLUSTER: {
       const direct = view.interception === 'None' && view.appAddress !== undefined && port !== undefined
-      return { of: 'cluster', name, ipv6: view.ipv6, application: direct ? { address: view.appAddress, port } : undefined }
+      return {
+        of: 'cluster',
+        name,
+        ipv6: view.ipv6,
+        application: direct ? { address: view.appAddress, port } : undefined,
+      }
     }
     case EXTENSION:
       return { of: 'network-rbac', name, authorization: mesh.authorization.get(view.workload) }

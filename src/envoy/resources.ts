@@ -116,7 +116,12 @@ export function buildResources(options: ResourcesOptions): Resources {
 
   const authoredCluster = (name: string, namespace: string): Authored | undefined => {
     if (name === PASSTHROUGH || name === REFUSED)
-      return { type: CLUSTER, name, message: name === PASSTHROUGH ? passthroughCluster() : refusedCluster(), requires: [] }
+      return {
+        type: CLUSTER,
+        name,
+        message: name === PASSTHROUGH ? passthroughCluster() : refusedCluster(),
+        requires: [],
+      }
     const collector = collectorClusters(mesh.settings.get('')).find((cluster) => cluster.name === name)
     if (collector !== undefined) return { type: CLUSTER, name, message: collector, requires: [] }
     if (parseGrpcName(name) !== undefined) {
@@ -137,7 +142,12 @@ export function buildResources(options: ResourcesOptions): Resources {
     )
     if (frontend === undefined) return undefined
     const { message, clusters: needed } = virtualHost(frontend, dialled.address, dialled.port)
-    return { type: VIRTUAL_HOST, name, message, requires: needed.filter((cluster) => cluster !== REFUSED).map((cluster) => ({ type: CLUSTER, name: cluster })) }
+    return {
+      type: VIRTUAL_HOST,
+      name,
+      message,
+      requires: needed.filter((cluster) => cluster !== REFUSED).map((cluster) => ({ type: CLUSTER, name: cluster })),
+    }
   }
 
   /** The narrowest namespace that the content of an outbound name follows. */
@@ -145,7 +155,9 @@ export function buildResources(options: ResourcesOptions): Resources {
     const parsed = parseClusterName(name)
     if (parsed === undefined) return ''
     if (parsed.kind === 'external') return namespace
-    const destination = mesh.services.destination.get(formatClusterName({ kind: 'http', address: parsed.address, port: parsed.port }))
+    const destination = mesh.services.destination.get(
+      formatClusterName({ kind: 'http', address: parsed.address, port: parsed.port }),
+    )
     if (destination === undefined) return namespace
     return destination.kind === 'service' ? scopeOf(mesh, destination.service.key, namespace) : ''
   }
@@ -176,7 +188,10 @@ export function buildResources(options: ResourcesOptions): Resources {
         if (name === OUTBOUND) {
           if (!view.stateOfTheWorld) return of(routeConfiguration({ vhds: true }))
           const inline = visibleAddresses(mesh).flatMap(({ address, port }) => {
-            const host = authoredVirtualHost(`${OUTBOUND}/${formatClusterName({ kind: 'http', address, port })}`, view.namespace)
+            const host = authoredVirtualHost(
+              `${OUTBOUND}/${formatClusterName({ kind: 'http', address, port })}`,
+              view.namespace,
+            )
             return host === undefined ? [] : [host]
           })
           return of(
@@ -197,9 +212,7 @@ export function buildResources(options: ResourcesOptions): Resources {
       case CLUSTER:
         return authoredCluster(name, view.namespace)
       case ENDPOINTS:
-        return of(
-          protos.decode(ENDPOINTS, encodeEndpoints(assignment(name, view.namespace, view.locality))),
-        )
+        return of(protos.decode(ENDPOINTS, encodeEndpoints(assignment(name, view.namespace, view.locality))))
       case SECRET:
         return secrets.secret(name, view)
       default:
@@ -242,18 +255,23 @@ export function buildResources(options: ResourcesOptions): Resources {
     (key) => {
       const [type = '', name = '', scope = '{}'] = key.split('\n')
       const view = JSON.parse(scope) as View
-      if (view.workload !== undefined && mesh.patches.get(view.workload).length > 0) return encode(authored(type, name, view))
+      if (view.workload !== undefined && mesh.patches.get(view.workload).length > 0)
+        return encode(authored(type, name, view))
       const inbound = inboundInput(mesh, type, name, view)
       if (inbound !== undefined) return inbounds.get(`${type}\n${name}\n${JSON.stringify(inbound)}`)
       switch (type) {
         case CLUSTER:
           return clusters.get(`${name}\n${narrow(name, view.namespace)}`)
         case ENDPOINTS:
-          return endpoints.get(`${name}\n${narrow(name, view.namespace)}\n${followsLocality(mesh, name) ? view.locality : ''}`)
+          return endpoints.get(
+            `${name}\n${narrow(name, view.namespace)}\n${followsLocality(mesh, name) ? view.locality : ''}`,
+          )
         case VIRTUAL_HOST: {
           if (name === REFUSED_HOST) break
           const dialled = parseVirtualHostName(name)
-          return virtualHosts.get(`${name}\n${dialled === undefined ? '' : narrow(formatClusterName({ kind: 'http', ...dialled }), view.namespace)}`)
+          return virtualHosts.get(
+            `${name}\n${dialled === undefined ? '' : narrow(formatClusterName({ kind: 'http', ...dialled }), view.namespace)}`,
+          )
         }
         default:
       }

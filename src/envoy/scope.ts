@@ -28,7 +28,16 @@ const OUTBOUND_LISTENER: Part = ['namespace', 'interception', 'ipv6', 'stateOfTh
 const OUTBOUND_ROUTES: Part = ['namespace', 'stateOfTheWorld']
 const INSTANCE: Part = ['workload', 'interception', 'appAddress', 'ipv6', 'stateOfTheWorld']
 const IDENTITY: Part = ['namespace', 'serviceAccount']
-const EVERYTHING: Part = ['workload', 'namespace', 'serviceAccount', 'locality', 'interception', 'appAddress', 'ipv6', 'stateOfTheWorld']
+const EVERYTHING: Part = [
+  'workload',
+  'namespace',
+  'serviceAccount',
+  'locality',
+  'interception',
+  'appAddress',
+  'ipv6',
+  'stateOfTheWorld',
+]
 
 function partOf(type: string, name: string, stateOfTheWorld: boolean): Part {
   switch (type) {
@@ -52,23 +61,35 @@ function partOf(type: string, name: string, stateOfTheWorld: boolean): Part {
   }
 }
 
+/** What may change of a view while its stream goes on. */
+export interface Circumstances {
+  /** It has patches of its own. */
+  readonly patched: boolean
+  /** Its namespace sees something differently from the others (`Mesh.hasOwnView`). */
+  readonly ownView: boolean
+}
+
 /** The keys of one view. */
 export class Scopes {
-  patched: boolean
   readonly #view: View
+  readonly #patched: boolean
+  /** The view as far as the outbound side follows it: all namespaces without a view of their own are one. */
+  readonly #outbound: View
   readonly #texts = new Map<Part, string>()
 
-  constructor(view: View, patched: boolean) {
+  constructor(view: View, { patched, ownView }: Circumstances) {
     this.#view = view
-    this.patched = patched
+    this.#patched = patched
+    this.#outbound = ownView ? view : { ...view, namespace: '' }
   }
 
   /** Key of a cell of `Resources.resource`. */
   key(type: string, name: string): string {
-    const part = this.patched ? EVERYTHING : partOf(type, name, this.#view.stateOfTheWorld)
+    const part = this.#patched ? EVERYTHING : partOf(type, name, this.#view.stateOfTheWorld)
     let text = this.#texts.get(part)
     if (text === undefined) {
-      text = JSON.stringify(Object.fromEntries(part.map((field) => [field, this.#view[field]])))
+      const from = part === IDENTITY || part === EVERYTHING ? this.#view : this.#outbound
+      text = JSON.stringify(Object.fromEntries(part.map((field) => [field, from[field]])))
       this.#texts.set(part, text)
     }
     return `${type}\n${name}\n${text}`

@@ -32,12 +32,14 @@ export function visibleClusters(mesh: Mesh, namespace: string, stateOfTheWorld: 
       return socketClusters(address, port, protocol).slice(routed && isHttp(protocol) ? 1 : 0)
     }),
     ...tlsClusters(mesh, namespace, stateOfTheWorld),
-    ...mesh.externals.visible.get(namespace).flatMap(({ hosts, addresses, port, protocol }) => [
-      ...hosts
-        .filter((host) => !host.startsWith('*'))
-        .map((host) => formatClusterName({ kind: 'external', host, port })),
-      ...addresses.flatMap((address) => socketClusters(address, port, protocol)),
-    ]),
+    ...mesh.externals.visible
+      .get(namespace)
+      .flatMap(({ hosts, addresses, port, protocol }) => [
+        ...hosts
+          .filter((host) => !host.startsWith('*'))
+          .map((host) => formatClusterName({ kind: 'external', host, port })),
+        ...addresses.flatMap((address) => socketClusters(address, port, protocol)),
+      ]),
     ...(stateOfTheWorld ? headlessClusters(mesh) : []),
   ]
 }
@@ -45,7 +47,9 @@ export function visibleClusters(mesh: Mesh, namespace: string, stateOfTheWorld: 
 /** Names of the virtual hosts of ports with an HTTP policy. */
 export function visibleVirtualHosts(mesh: Mesh, namespace: string): readonly string[] {
   return visibleAddresses(mesh).flatMap(({ service, address, port }) =>
-    mesh.http.get(frontendKey(mesh, { service, port }, namespace)) === undefined ? [] : [virtualHostName(address, port)],
+    mesh.http.get(frontendKey(mesh, { service, port }, namespace)) === undefined
+      ? []
+      : [virtualHostName(address, port)],
   )
 }
 

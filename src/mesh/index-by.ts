@@ -21,28 +21,33 @@ export function indexBy<K extends KindName>(
 ): Index {
   const rows: Table<readonly string[]> = graph.table(`${kind}.${name}`, sameKeys)
   const members = new Map<string, Set<string>>()
-  const publish = (property: string): void => {
-    const keys = members.get(property)
-    if (keys === undefined || keys.size === 0) {
-      members.delete(property)
-      rows.delete(property)
-    } else rows.set(property, [...keys].toSorted())
-  }
+  const touched = new Set<string>()
   catalog.listen(kind, (key, before, after) => {
     const old = new Set(before === undefined ? NONE : propertiesOf(before, key))
     const now = new Set(after === undefined ? NONE : propertiesOf(after, key))
     for (const property of old) {
       if (now.has(property)) continue
       members.get(property)?.delete(key)
-      publish(property)
+      touched.add(property)
     }
     for (const property of now) {
       if (old.has(property)) continue
       const keys = members.get(property)
       if (keys === undefined) members.set(property, new Set([key]))
       else keys.add(key)
-      publish(property)
+      touched.add(property)
     }
+  })
+  // once for each batch of changes: a row that all objects are in is not sorted once for each of them
+  catalog.listenChanges(() => {
+    for (const property of touched) {
+      const keys = members.get(property)
+      if (keys === undefined || keys.size === 0) {
+        members.delete(property)
+        rows.delete(property)
+      } else rows.set(property, [...keys].toSorted())
+    }
+    touched.clear()
   })
   return { get: (property) => rows.get(property) ?? NONE }
 }

@@ -16,6 +16,8 @@ export interface Lookup {
   readonly workloadsByLabel: Index
   /** Routes of each kind by the key of a parent Service. */
   readonly routesByParent: Readonly<Record<RouteKind, Index>>
+  /** Routes of each kind by their own namespace, where it routes Services of another one for itself. */
+  readonly consumerRoutes: Readonly<Record<RouteKind, Index>>
   /** Policies by what they target: `Kind/namespace/name`; for label selectors `Pod/namespace/`. */
   readonly policiesByTarget: Readonly<Record<PolicyKind, Index>>
   /** ExternalServices by namespace. */
@@ -57,6 +59,14 @@ export function buildLookup(graph: Graph, catalog: Catalog): Lookup {
         if (parent.kind === 'Service' && (parent.group ?? '') === '')
           yield keyOf(parent.namespace ?? namespaceOf(key), parent.name)
     })
+  const consumer = (kind: RouteKind): Index =>
+    indexBy(graph, catalog, kind, 'consumer', (object, key) => {
+      const own = namespaceOf(key)
+      const elsewhere = object.spec.parentRefs.some(
+        (parent) => parent.kind === 'Service' && (parent.namespace ?? own) !== own,
+      )
+      return elsewhere ? [own] : []
+    })
   const policy = (kind: PolicyKind): Index =>
     indexBy(graph, catalog, kind, 'target', function* (object, key) {
       for (const target of object.spec.targetRefs) yield targetRow(namespaceOf(key), target)
@@ -72,13 +82,20 @@ export function buildLookup(graph: Graph, catalog: Catalog): Lookup {
     }),
     workloadsByLabel: indexBy(graph, catalog, 'Workload', 'label', function* (workload, key) {
       yield `${namespaceOf(key)}|`
-      for (const [label, value] of Object.entries(workload.metadata.labels ?? {})) yield `${namespaceOf(key)}|${label}=${value}`
+      for (const [label, value] of Object.entries(workload.metadata.labels ?? {}))
+        yield `${namespaceOf(key)}|${label}=${value}`
     }),
     routesByParent: {
       GRPCRoute: route('GRPCRoute'),
       HTTPRoute: route('HTTPRoute'),
       TLSRoute: route('TLSRoute'),
       TCPRoute: route('TCPRoute'),
+    },
+    consumerRoutes: {
+      GRPCRoute: consumer('GRPCRoute'),
+      HTTPRoute: consumer('HTTPRoute'),
+      TLSRoute: consumer('TLSRoute'),
+      TCPRoute: consumer('TCPRoute'),
     },
     policiesByTarget: {
       TrafficPolicy: policy('TrafficPolicy'),

@@ -6,7 +6,7 @@ import { type Authorization, buildAuthorization } from './authorization.ts'
 import { buildExternals, type Externals } from './external.ts'
 import { buildFrontends, type Frontends } from './frontend.ts'
 import { buildHttp, type HttpFrontend } from './http.ts'
-import { buildLookup, type Lookup } from './lookup.ts'
+import { buildLookup, type Lookup, ROUTE_KINDS } from './lookup.ts'
 import { buildMtls, modeOf, type Mtls } from './mtls.ts'
 import { buildPatches, type PatchInEffect } from './patches.ts'
 import { buildPolicies, type Policies } from './policies.ts'
@@ -34,6 +34,8 @@ export interface Mesh {
   strict(workload: string, port: number): boolean
   /** Whether the proxies of a namespace are sent everything visible, or ask for what they use. */
   readonly discovery: Reader<DiscoveryMode>
+  /** Whether a namespace sees anything differently from the others: by routes or ExternalServices of its own. */
+  readonly hasOwnView: Reader<boolean>
   /** Workloads before which an authenticated proxy has been seen: told by whoever serves proxies. */
   readonly meshed: Table<true>
 }
@@ -64,6 +66,12 @@ export function buildMesh(graph: Graph, catalog: Catalog): Mesh {
       const own = catalog.table('Namespace').get(namespace)?.metadata.annotations?.[discoveryAnnotation]
       return own === 'Eager' || own === 'OnDemand' ? own : settings.get('').outbound.discovery
     }),
+    hasOwnView: graph.derive<boolean>(
+      'mesh.hasOwnView',
+      (namespace) =>
+        lookup.externalsByNamespace.get(namespace).length > 0 ||
+        ROUTE_KINDS.some((kind) => lookup.consumerRoutes[kind].get(namespace).length > 0),
+    ),
     meshed,
   }
 }

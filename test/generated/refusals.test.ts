@@ -20,7 +20,6 @@ import {
   viewOfProxy,
 } from './core.ts'
 import { Fleet, type Refused } from './fleet.ts'
-import { Scopes } from '../../src/envoy/scope.ts'
 
 const meshes = Number(process.env['MESHES'] ?? 1000)
 const seed = Number(process.env['SEED'] ?? Math.trunc(Date.now() % 2 ** 31))
@@ -65,9 +64,9 @@ function told(
     for (const { anchor } of PROXIES) core.mesh.meshed.set(`${anchor.namespace}/${anchor.name}`, true)
     core.graph.commit()
     const own = proxy && viewOfProxy(core, proxy)
-    const patched = core.mesh.patches.get(view.workload).length > 0
-    const found = own && core.resources.resource.get(new Scopes(own, patched).key(type, name))
-    return own && found?.version === version ? core.resources.authored(type, name, own)?.message : undefined
+    if (own === undefined) return undefined
+    using found = core.delivery.watch(own, type, name, () => {})
+    return found.value?.version === version ? core.resources.authored(type, name, own)?.message : undefined
   }
   let least = objects
   for (const object of objects) {

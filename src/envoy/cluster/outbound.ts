@@ -38,7 +38,7 @@ export function outboundCluster(mesh: Mesh, name: string, namespace: string): Co
   const parsed = parseClusterName(name)
   if (parsed === undefined) return undefined
   if (parsed.kind === 'external') return plain(outside(mesh, name, { ...parsed, namespace }))
-  const destination = mesh.services.destination.get(`${socket(parsed)}`)
+  const destination = mesh.services.destination.get(socket(parsed))
   if (parsed.kind === 'backend') return plain(backendCluster(mesh, name, parsed, destination))
   if (destination === undefined) return plain(outside(mesh, name, { ...parsed, host: undefined, namespace }))
   if (destination.kind === 'workload') return plain(workloadCluster(mesh, name, parsed, destination))

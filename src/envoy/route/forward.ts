@@ -118,7 +118,7 @@ function routeAction(rule: HttpRule, match: HttpMatch, filters: RuleFilters, dia
   const { requestTimeout, streamIdleTimeout, maxStreamDuration } = rule.policy.timeout?.http ?? {}
   const timeout = rule.timeouts?.request ?? requestTimeout
   const retry = retryPolicy(rule)
-  const hashes = hashPolicies(rule.policy.loadBalancer?.consistentHash)
+  const hashes = hashPolicies([rule.policy.loadBalancer, ...rule.backends].map((each) => each?.consistentHash))
   const mirrors = filters.mirrors.flatMap((mirror) => {
     const { namespace = splitKey(rule.route).namespace, name, port = 0 } = mirror.backendRef
     const backend = backendName(keyOf(namespace, name), port)

@@ -5,9 +5,14 @@ import { toDuration } from '../duration.ts'
 
 type HashPolicy = Message<'envoy.config.route.v3.RouteAction.HashPolicy'>
 
-export function hashPolicies(hash: ConsistentHash | undefined): readonly HashPolicy[] {
-  const policy = hash && hashPolicy(hash)
-  return policy ? [policy] : []
+/** One for each distinct source of a hash. Envoy mixes them into one, which all backends of the route share. */
+export function hashPolicies(hashes: readonly (ConsistentHash | undefined)[]): readonly HashPolicy[] {
+  const distinct = new Map<string, HashPolicy>()
+  for (const hash of hashes) {
+    const policy = hash && hashPolicy(hash)
+    if (policy) distinct.set(JSON.stringify(policy), policy)
+  }
+  return [...distinct.values()]
 }
 
 function hashPolicy({ type, header, cookie, queryParam }: ConsistentHash): HashPolicy | undefined {
