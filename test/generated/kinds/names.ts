@@ -112,7 +112,8 @@ export const aName = aHost.filter((host) => !host.startsWith('*'))
 
 const aTime = fc.constantFrom('2026-01-01T00:00:00Z', '2026-02-01T00:00:00Z')
 
-export interface Raw {
+/** An object as it is written; what is beside these fields is the kind's own. */
+export interface Raw extends Readonly<Record<string, unknown>> {
   readonly apiVersion: string
   readonly kind: string
   readonly metadata: { readonly name: string; readonly namespace?: string } & Readonly<Record<string, unknown>>
