@@ -51,10 +51,10 @@ describe('an Envoy that asks on demand', () => {
     const at = '10.0.0.3:80'
     world.endpoints(at, one).plain(at).commit()
     await world.get(at)
-    let stopped = false
+    const stop = new AbortController()
     const seen = new Set<string>()
     const traffic = async (): Promise<void> => {
-      while (!stopped) {
+      while (!stop.signal.aborted) {
         const { status, body, policy } = await world.get(at)
         expect(status).toBe(200)
         seen.add(`${body} ${policy}`)
@@ -89,7 +89,7 @@ describe('an Envoy that asks on demand', () => {
         await eventually(() => expect(seen).toContain(expected))
       }
     }
-    stopped = true
+    stop.abort()
     await running
     // what only the policy needed is gone
     await eventually(async () => expect((await world.admin('/clusters')).body).not.toContain(`${at}|v`))
@@ -145,9 +145,9 @@ describe('an Envoy that asks on demand', () => {
 
   it('is served by another control plane without a lost request, and is resent nothing', async () => {
     const at = '10.0.0.1:80'
-    let stopped = false
+    const stop = new AbortController()
     const traffic = async (): Promise<void> => {
-      while (!stopped) expect((await world.get(at)).status).toBe(200)
+      while (!stop.signal.aborted) expect((await world.get(at)).status).toBe(200)
     }
     const running = traffic()
     await world.stopServing()
@@ -158,7 +158,7 @@ describe('an Envoy that asks on demand', () => {
     })
     world.endpoints(at, await world.application('moved')).commit()
     await eventually(async () => expect((await world.get(at)).body).toBe('moved'))
-    stopped = true
+    stop.abort()
     await running
     const pushes = await world.registry.getSingleMetric('heddle_xds_pushes_total')?.get()
     expect(pushes?.values.map(({ labels, value }) => [labels['type'], value])).toEqual([['ClusterLoadAssignment', 1]])

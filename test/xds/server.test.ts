@@ -171,6 +171,7 @@ describe('streams', () => {
     }).connect()
     one.peer.wildcard(CLUSTER)
     await one.until(() => one.peer.has(CLUSTER).size === 1)
+    expect(one.peer.names(CLUSTER)).toEqual(['a'])
   })
 
   it('listens on a Unix socket, also where one was left behind by a process that was killed', async () => {
