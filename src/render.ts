@@ -36,7 +36,7 @@ export interface Rendered {
 export interface RenderOptions {
   /** Only resources whose name this accepts. */
   readonly only?: (type: string, name: string) => boolean
-  /** What the application dials besides Services: `address:port`, as of an instance of a headless Service, or `address:port sni`. */
+  /** What the application dials besides Services: `address:port`, as of an instance, `address:port sni`; or the name of a cluster. */
   readonly destinations?: readonly string[]
 }
 
@@ -51,11 +51,17 @@ export function render(core: Core, view: View, options: RenderOptions = {}): Ren
   }
   const ports = (workload?.ports ?? []).map(({ port }) => inboundName(port))
   want(LISTENER, [...(redirected ? [OUTBOUND] : []), ...(view.stateOfTheWorld ? [] : [AGAIN]), INBOUND])
-  want(LISTENER, (workload?.upstreams ?? []).map(({ localPort }) => upstreamName(localPort)))
+  want(
+    LISTENER,
+    (workload?.upstreams ?? []).map(({ localPort }) => upstreamName(localPort)),
+  )
   want(ROUTES, [OUTBOUND, EXTERNAL, ...(redirected ? [INBOUND] : []), ...ports])
   want(EXTENSION, [TCP_DENY, TCP_ALLOW])
   want(CLUSTER, [PASSTHROUGH, REFUSED, ...(redirected ? [INBOUND] : []), ...ports])
-  want(CLUSTER, collectorClusters(mesh.settings.get('')).flatMap(({ name }) => name ?? []))
+  want(
+    CLUSTER,
+    collectorClusters(mesh.settings.get('')).flatMap(({ name }) => name ?? []),
+  )
   want(CLUSTER, visibleClusters(mesh, view.namespace, view.stateOfTheWorld))
   want(CLUSTER, (options.destinations ?? []).flatMap(namesOf))
   if (!view.stateOfTheWorld) want(VIRTUAL_HOST, [PLACEHOLDER_HOST, ...visibleVirtualHosts(mesh, view.namespace)])
@@ -85,6 +91,7 @@ export function render(core: Core, view: View, options: RenderOptions = {}): Ren
 }
 
 function namesOf(destination: string): string[] {
+  if (destination.includes('|')) return [destination]
   const [socket = '', sni] = destination.split(' ')
   return sni === undefined ? [socket, `tcp|${socket}`] : [`tls|${socket}|${sni}`]
 }

@@ -9,6 +9,7 @@ import { envoyBinary } from '../support/envoy.ts'
 import { eventually } from '../support/eventually.ts'
 
 export type Listener = Message<'envoy.config.listener.v3.Listener'>
+export type Secret = Message<'envoy.extensions.transport_sockets.tls.v3.Secret'>
 export type Cluster = Message<'envoy.config.cluster.v3.Cluster'>
 
 /** An address on loopback; the kernel chooses the port if none is given. */
@@ -38,7 +39,11 @@ export class StaticEnvoy implements AsyncDisposable {
   }
 
   /** Ready to serve. Throws Envoy's own words if it does not take the configuration. */
-  static async start(listeners: readonly Listener[], clusters: readonly Cluster[] = []): Promise<StaticEnvoy> {
+  static async start(
+    listeners: readonly Listener[],
+    clusters: readonly Cluster[] = [],
+    secrets: readonly Secret[] = [],
+  ): Promise<StaticEnvoy> {
     await using stack = new AsyncDisposableStack()
     const directory = await mkdtemp(join(tmpdir(), 'heddle-envoy-'))
     stack.defer(() => rm(directory, { recursive: true, force: true }))
@@ -46,7 +51,7 @@ export class StaticEnvoy implements AsyncDisposable {
     const bootstrap: Message<'envoy.config.bootstrap.v3.Bootstrap'> = {
       node: { id: 'test', cluster: 'test' },
       admin: { address: { pipe: { path: socket } } },
-      static_resources: { listeners, clusters },
+      static_resources: { listeners, clusters, secrets },
     }
     const path = join(directory, 'bootstrap.json')
     await writeFile(path, JSON.stringify(bootstrap))
