@@ -5,7 +5,7 @@ import { Command, Option } from 'commander'
 import { ADDRESS_FILE } from '../standalone/status-server.ts'
 import type { MeshStatus, TypeStatus, WorkloadStatus } from '../telemetry/status.ts'
 import { defaultStateDir } from './state-dir.ts'
-import { table } from './table.ts'
+import { some, table } from './table.ts'
 
 interface Options {
   readonly stateDir?: string

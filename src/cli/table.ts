@@ -1,4 +1,4 @@
-// Columns of text, as wide as they need to be.
+// Text for people: columns as wide as they need to be, counted nouns.
 
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)))
@@ -11,3 +11,6 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
     )
     .join('\n')
 }
+
+/** `1 error`, `2 errors`. */
+export const some = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`

@@ -8,6 +8,7 @@ import { compareProblems, problemLine, type Problem } from '../catalog/problems.
 import { systemClock } from '../engine/clock.ts'
 import { Graph } from '../engine/graph.ts'
 import { loadFolders } from '../source/files/watch-folders.ts'
+import { some } from './table.ts'
 
 interface Options {
   readonly output: 'text' | 'json'
@@ -87,5 +88,3 @@ function asText(found: Validation): string {
 function asJson(found: Validation): string {
   return `${JSON.stringify({ problems: found.problems, summary: summary(found) }, undefined, 2)}\n`
 }
-
-const some = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
