@@ -1,11 +1,11 @@
 // HTTP routing of a Service's port: the rules of its HTTPRoutes or GRPCRoutes in the order in which they are tried, each with its
 // backends resolved and the policies that apply to it. Names stay Gateway API's.
-import type { GRPCRoute, GRPCRouteFilter, GRPCRouteMatch, HTTPRoute, HTTPRouteFilter, HTTPRouteMatch, HTTPRouteRetry, HTTPRouteTimeouts, SessionPersistence } from '../api/index.ts'
+import type { ConsistentHash, GRPCRoute, GRPCRouteFilter, GRPCRouteMatch, HTTPRoute, HTTPRouteFilter, HTTPRouteMatch, HTTPRouteRetry, HTTPRouteTimeouts, SessionPersistence } from '../api/index.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { Graph, Reader } from '../engine/graph.ts'
 import type { Frontends } from './frontend.ts'
-import { keyOf, splitKey } from './model.ts'
-import type { Policies, RoutePolicy } from './policies.ts'
+import { keyOf, type PortRef, splitKey } from './model.ts'
+import type { Policies, RoutePolicy, RuleRef } from './policies.ts'
 import { sameJson } from './same.ts'
 import type { Services } from './services.ts'
 
@@ -26,6 +26,8 @@ export interface Backend {
   /** Why it cannot be used; undefined for a good one. */
   readonly invalid: string | undefined
   readonly filters: readonly HttpFilter[]
+  /** What its instances are chosen by, where that is a hash: the route computes it. */
+  readonly consistentHash?: ConsistentHash
 }
 
 export interface HttpRule {
@@ -87,6 +89,12 @@ export function buildHttp(
     return { name, invalid: undefined }
   }
 
+  const hashOf = (rule: RuleRef | undefined, frontend: PortRef, name: string): Pick<Backend, 'consistentHash'> => {
+    const port = parseBackendName(name)
+    const hash = port && policies.connection(rule, frontend, port).loadBalancer?.consistentHash
+    return hash === undefined ? {} : { consistentHash: hash }
+  }
+
   const ruleOf = (
     kind: HttpRule['kind'],
     route: string,
@@ -96,7 +104,7 @@ export function buildHttp(
     port: number,
   ): HttpRule => {
     const { namespace } = splitKey(route)
-    const policy = policies.route({ kind, key: route, rule: rule.name }, service, port)
+    const ref: RuleRef = { kind, key: route, rule: rule.name }
     const mirrors: Record<string, string | undefined> = {}
     for (const { requestMirror } of rule.filters) {
       if (requestMirror === undefined) continue
@@ -108,13 +116,17 @@ export function buildHttp(
       route,
       rule: rule.name ?? String(index),
       filters: rule.filters,
-      backends: rule.backendRefs.map((ref) => ({ ...backend(ref, namespace), weight: ref.weight, filters: ref.filters ?? [] })),
+      backends: rule.backendRefs.map((to) => {
+        const resolved = backend(to, namespace)
+        const hash = hashOf(ref, { service, port }, resolved.name)
+        return { ...resolved, weight: to.weight, filters: to.filters ?? [], ...hash }
+      }),
       mirrors,
       timeouts: 'timeouts' in rule ? rule.timeouts : undefined,
       retry: 'retry' in rule ? rule.retry : undefined,
       sessionPersistence: rule.sessionPersistence,
-      policy,
-      ownClusters: policies.ownsClusters({ kind, key: route, rule: rule.name }),
+      policy: policies.route(ref, service, port),
+      ownClusters: policies.ownsClusters(ref),
     }
   }
 
@@ -165,7 +177,10 @@ export function buildHttp(
         rule: '',
         filters: [],
         backends:
-          split?.map((ref) => ({ ...backend(ref, splitKey(connections).namespace), weight: ref.weight, filters: [] })) ?? [itself],
+          split?.map((ref) => {
+            const resolved = backend(ref, splitKey(connections).namespace)
+            return { ...resolved, weight: ref.weight, filters: [], ...hashOf(undefined, { service, port }, resolved.name) }
+          }) ?? [itself],
         mirrors: {},
         timeouts: undefined,
         retry: undefined,
