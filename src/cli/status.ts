@@ -83,7 +83,7 @@ function describe(status: MeshStatus): string {
     table(['WORKLOAD', 'IDENTITY', 'ADDRESS', 'PROXY', 'ACKNOWLEDGED', 'PENDING', 'REFUSED'], rows),
     ...refused,
     ...(errors + warnings > 0
-      ? [`${errors} errors and ${warnings} warnings in what was declared: heddle validate tells`]
+      ? [`${some(errors, 'error')} and ${some(warnings, 'warning')} in what was declared: heddle validate tells`]
       : []),
     '',
   ].join('\n')

@@ -51,7 +51,8 @@ export function upCommand(): Command {
         ...(options.proxyless !== undefined && { proxyless: options.proxyless }),
         run: { isolation, onEvent: (event) => print(event, options.quiet ?? false) },
       })
-      process.stdout.write(`up (${isolation}); ${standalone.addresses.http ?? ''}; Ctrl-C stops it\n`)
+      if (!signal.aborted)
+        process.stdout.write(`up (${isolation}); ${standalone.addresses.http ?? ''}; Ctrl-C stops it\n`)
       await stopped(signal)
       process.stdout.write('stopping\n')
     })
