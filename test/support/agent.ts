@@ -139,7 +139,10 @@ function tcp(task: TcpTask): Promise<TcpResult> {
     const timer = setTimeout(() => finish(false, 'timeout'), task.timeout ?? TIMEOUT_MS)
     const finish = (closed: boolean, error?: string) => {
       clearTimeout(timer)
-      const peer = socket instanceof tls.TLSSocket ? socket.getPeerCertificate().subjectaltname : undefined
+      // a connection that broke before its handshake was over has none, whatever the types say
+      const certificate: tls.PeerCertificate | null =
+        socket instanceof tls.TLSSocket ? socket.getPeerCertificate() : null
+      const peer = certificate?.subjectaltname
       socket.destroy()
       const ms = performance.now() - start
       resolve({

@@ -9,6 +9,7 @@ export class PlaceAgent implements AsyncDisposable {
   readonly #process: ProcessGroup
   readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>()
   #last = 0
+  #ended = false
 
   private constructor(process: ProcessGroup) {
     this.#process = process
@@ -24,6 +25,7 @@ export class PlaceAgent implements AsyncDisposable {
       else waiting?.resolve(answer.result)
     })
     process.child.once('exit', () => {
+      this.#ended = true
       for (const { reject } of this.#waiting.values()) reject(new Error(`the agent ended\n${said}`))
     })
   }
@@ -40,6 +42,7 @@ export class PlaceAgent implements AsyncDisposable {
   /** A task that goes on: its number, and what it will have found. */
   begin<T extends Task>(task: T): { readonly id: number; readonly result: Promise<Results[T['do']]> } {
     this.#last += 1
+    if (this.#ended) throw new Error('the agent has ended')
     const waiting = Promise.withResolvers<unknown>()
     this.#waiting.set(this.#last, waiting)
     this.#process.child.stdin?.write(`${JSON.stringify({ id: this.#last, ...task })}\n`)
