@@ -15,9 +15,17 @@ export function visibleAddresses(mesh: Mesh): readonly VisibleAddress[] {
   return mesh.lookup.servicesByNamespace.get('*').flatMap((key) => {
     const service = mesh.services.service.get(key)
     return (service?.addresses ?? []).flatMap((address) =>
-      (service?.ports ?? []).map(({ port, protocol }) => ({ service: key, address, port, protocol })),
+      (service?.ports ?? [])
+        .map(({ port, protocol }) => ({ service: key, address, port, protocol }))
+        .filter((own) => leadsTo(mesh, own)),
     )
   })
+}
+
+/** An address that two Services claim is the older one's: Envoy refuses a domain that stands there twice. */
+function leadsTo(mesh: Mesh, { service, address, port }: VisibleAddress): boolean {
+  const destination = mesh.services.destination.get(formatClusterName({ kind: 'http', address, port }))
+  return destination?.kind === 'service' && destination.service.key === service
 }
 
 /**
@@ -25,7 +33,7 @@ export function visibleAddresses(mesh: Mesh): readonly VisibleAddress[] {
  * client cannot ask for anything else, so it has in addition what others ask for when they use it.
  */
 export function visibleClusters(mesh: Mesh, namespace: string, stateOfTheWorld: boolean): readonly string[] {
-  return [
+  const names = [
     ...visibleAddresses(mesh).flatMap(({ service, address, port, protocol }) => {
       // with its virtual host at hand, nobody needs the cluster that finds it
       const routed = stateOfTheWorld && mesh.http.get(frontendKey(mesh, { service, port }, namespace)) !== undefined
@@ -42,6 +50,8 @@ export function visibleClusters(mesh: Mesh, namespace: string, stateOfTheWorld: 
       ]),
     ...(stateOfTheWorld ? headlessClusters(mesh) : []),
   ]
+  // a host outside may have the address of a Service, or of another
+  return [...new Set(names)]
 }
 
 /** Names of the virtual hosts of ports with an HTTP policy. */
