@@ -211,7 +211,8 @@ export class Fleet implements AsyncDisposable {
   /** What the source lists for a proxy that the proxy has neither taken nor refused. */
   #missing(): string | undefined {
     for (const { client, types } of this.#server.clients()) {
-      for (const { type, resources } of types) {
+      for (const { type, wildcard, resources } of types) {
+        if (!wildcard) continue
         const has = new Map(resources.map((resource) => [resource.name, resource]))
         using names = this.#source.watchNames(client, type, () => {})
         for (const name of names.value) {

@@ -270,7 +270,10 @@ function namesOf(
 /** A value as text: all of it, bytes included. */
 function shown(value: Resource | undefined | readonly string[]): string {
   if (value === undefined) return 'nothing'
-  if (!('bytes' in value)) return value.join('\n')
+  if (!('bytes' in value)) {
+    expect(new Set(value).size, 'each name once').toBe(value.length)
+    return value.join('\n')
+  }
   return JSON.stringify({ ...value, bytes: Buffer.from(value.bytes).toString('latin1') })
 }
 
