@@ -114,6 +114,10 @@ function proxylessListen(address: string): XdsListen<View> {
   }
 }
 
+/** Resolves when the signal is aborted. */
+const aborted = (signal: AbortSignal): Promise<unknown> =>
+  signal.aborted ? Promise.resolve() : new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+
 /** Where this checkout or package is: Envoy and the templates lie beside the sources. */
 const home = fileURLToPath(new URL('..', import.meta.url))
 
@@ -311,7 +315,8 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
       )
       const own = runner
       stack.use(authority.onChange(() => void own.setBundle(authority.bundle.pem)))
-      await workloads.settled()
+      // Ctrl-C ends also the wait for a proxy that never becomes ready
+      await Promise.race([workloads.settled(), ...(options.signal === undefined ? [] : [aborted(options.signal)])])
     }
 
     const http =

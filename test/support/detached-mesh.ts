@@ -180,6 +180,8 @@ export class DetachedMesh implements AsyncDisposable {
     const agent = await this.#agent(from)
     const request = { url: local, headers: { host }, ...(keepAlive === undefined ? {} : { keepAlive }) }
     const { id, result } = agent.begin({ do: 'load', concurrency: 2, pause: 2, ...rest, request })
+    // told by `stop`; if a test ends before that, it is nobody's concern
+    result.catch(() => undefined)
     return async (): Promise<LoadResult> => {
       await agent.ask({ do: 'stop', load: id })
       return result
