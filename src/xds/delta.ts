@@ -24,10 +24,9 @@ export class DeltaSession<Client> extends Session<Client> {
     const request = decode(message)
     const name = typeOfUrl(request.typeUrl)
     if (name === undefined) throw new SessionError('malformed', 'type_url is not of type.googleapis.com')
+    this.checkBounds(request.subscribe, request.initialVersions.size)
     if (request.nonce !== '') this.#answered(request)
-    const type = this.subscriptions.type(name)
-    this.#subscribed(type, request)
-    this.checkBounds()
+    this.#subscribed(this.subscriptions.type(name), request)
     this.wake()
   }
 

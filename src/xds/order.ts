@@ -56,33 +56,49 @@ export function followers(entry: Entry, resource: Resource): readonly ResourceRe
   return type === undefined ? [] : [{ type, name: entry.name }]
 }
 
+const NO_BATCHES: readonly Batch[] = []
+
 /** All that is pending, in order. Whether an entry is ready is for the moment of sending to say. */
 export function plan(requirements: Requirements): readonly Batch[] {
-  const types = [...requirements.types.values()].filter((type) => type.pending.size > 0)
-  if (types.length === 0) return []
+  const types: TypeState[] = []
+  let simple = true
+  for (const type of requirements.types.values()) {
+    if (type.pending.size === 0) continue
+    types.push(type)
+    for (const entry of type.pending) {
+      if (available(entry)?.requires.length !== 0) simple = false
+    }
+  }
+  const [only] = types
+  if (only === undefined) return NO_BATCHES
+  // by far the commonest: new endpoints
+  if (simple && types.length === 1) return [{ type: only, entries: [...only.pending] }]
+  return sorted(types, requirements)
+}
+
+function sorted(types: TypeState[], requirements: Requirements): readonly Batch[] {
   const steps = new Steps(requirements)
   const batches = new Map<number, Batch>()
-  const put = (key: number, entry: Entry): void => {
-    const batch = batches.get(key)
-    if (batch === undefined) batches.set(key, { type: entry.type, entries: [entry] })
-    else batch.entries.push(entry)
-  }
-  const removed: Entry[] = []
+  const removed = new Map<TypeState, Entry[]>()
   types.sort((a, b) => a.traits.rank - b.traits.rank)
-  types.forEach((type, place) => {
+  for (const [place, type] of types.entries()) {
     for (const entry of type.pending) {
-      if (available(entry) === undefined && expectedVersion(entry) !== undefined) removed.push(entry)
-      else put(steps.of(entry) * types.length + place, entry)
+      if (available(entry) === undefined && expectedVersion(entry) !== undefined) {
+        const entries = removed.get(type)
+        if (entries === undefined) removed.set(type, [entry])
+        else entries.push(entry)
+        continue
+      }
+      const key = steps.of(entry) * types.length + place
+      const batch = batches.get(key)
+      if (batch === undefined) batches.set(key, { type, entries: [entry] })
+      else batch.entries.push(entry)
     }
-  })
-  const upserts = [...batches.keys()].toSorted((a, b) => a - b)
-  const ordered = upserts.flatMap((key) => batches.get(key) ?? [])
-  // what requires goes before what it requires
-  for (const type of types.toReversed()) {
-    const entries = removed.filter((entry) => entry.type === type)
-    if (entries.length > 0) ordered.push({ type, entries })
   }
-  return ordered
+  const order = [...batches.keys()].toSorted((a, b) => a - b)
+  // removals last, and what requires before what it requires
+  const removals = [...removed].map(([type, entries]): Batch => ({ type, entries })).toReversed()
+  return [...order.flatMap((key) => batches.get(key) ?? []), ...removals]
 }
 
 /** How many times the sequence of types must be gone through before an entry may go. */

@@ -3,7 +3,7 @@
 // Nothing is queued. What is pending is looked up at the moment of sending, and only so much is written as the stream has room
 // for, so a client that reads slowly or never answers costs its entries and at most one burst.
 import type { Clock } from '../engine/clock.ts'
-import { type Entry, expectedVersion, GONE, isWanted, NOTHING, type TypeState } from './entry.ts'
+import { available, type Entry, expectedVersion, GONE, isWanted, NOTHING, type TypeState } from './entry.ts'
 import type { XdsMetrics } from './metrics.ts'
 import { followers, goesAt, plan } from './order.ts'
 import type { Resource, ResourceRef, ResourceSource } from './source.ts'
@@ -56,6 +56,9 @@ export type Flight = readonly Sent[]
 
 /** A burst stops when this much waits to be written; the rest follows when it has left. */
 const ROOM_BYTES = 64 * 1024
+
+/** Far beyond any name that Heddle or Envoy makes. */
+const LONGEST_NAME = 4_096
 
 export abstract class Session<Client> implements Disposable {
   protected readonly subscriptions: Subscriptions<Client>
@@ -146,8 +149,11 @@ export abstract class Session<Client> implements Disposable {
     return this.#writingBytes < ROOM_BYTES
   }
 
+  /** After a request: most are answers, which change nothing. */
   protected wake(): void {
-    this.#options.wake()
+    let busy = this.subscriptions.unsettled
+    for (const type of this.subscriptions.types.values()) busy ||= type.greeting || type.pending.size > 0
+    if (busy) this.#options.wake()
   }
 
   protected nextNonce(): string {
@@ -202,7 +208,9 @@ export abstract class Session<Client> implements Disposable {
     type.unanswered--
     for (const { entry, version, requires, removals } of flight) {
       entry.inFlight--
-      this.subscriptions.touch(entry)
+      // by far the commonest: it has what it should have, and nothing follows from that
+      if (available(entry)?.version !== version || entry.due || entry.pins.length > 0) this.subscriptions.touch(entry)
+      else entry.waitsSince = 0
       // what it took before it is told that it is gone
       if (removals !== entry.removals) continue
       if (version === GONE) {
@@ -216,7 +224,6 @@ export abstract class Session<Client> implements Disposable {
         if (!told) this.#options.source.accepted(this.#options.client, type.name, entry.name, version)
       }
     }
-    this.wake()
   }
 
   /**
@@ -241,7 +248,6 @@ export abstract class Session<Client> implements Disposable {
         entry.due = true
       }
     }
-    this.wake()
   }
 
   #blame({ entry, version }: Sent, message: string): void {
@@ -253,9 +259,15 @@ export abstract class Session<Client> implements Disposable {
     source.refused(client, { type: entry.type.name, name: entry.name, version, message })
   }
 
-  protected checkBounds(): void {
-    if (this.subscriptions.explicitCount <= this.#options.mostNames) return
-    throw new SessionError('too-much', `more than ${this.#options.mostNames} names are subscribed to on one stream`)
+  /** What a client names is kept for as long as its stream, so it is bounded. */
+  protected checkBounds(names: readonly string[], brought: number): void {
+    const { mostNames } = this.#options
+    if (brought > mostNames || this.subscriptions.explicitCount + names.length > mostNames) {
+      throw new SessionError('too-much', `more than ${mostNames} names on one stream`)
+    }
+    if (names.some((name) => name.length > LONGEST_NAME)) {
+      throw new SessionError('too-much', `a name of more than ${LONGEST_NAME} characters`)
+    }
   }
 
   /** Marks what the client waits for once more. */

@@ -43,7 +43,6 @@ export class StateSession<Client> extends Session<Client> {
     if (exchange.nonce !== '' && request.nonce !== exchange.nonce) return
     this.#answered(type, exchange, request)
     this.#subscribed(type, exchange, request)
-    this.checkBounds()
     this.wake()
   }
 
@@ -140,6 +139,8 @@ export class StateSession<Client> extends Session<Client> {
 
   #subscribed(type: TypeState, exchange: Exchange, request: StateRequest): void {
     const names = new Set(request.names)
+    const fresh = request.names.filter((name) => type.entries.get(name)?.explicit !== true)
+    this.checkBounds(fresh, 0)
     const opening = !type.asked
     type.asked = true
     const wildcard = names.delete(WILDCARD) || (names.size === 0 && !type.named)
@@ -150,9 +151,7 @@ export class StateSession<Client> extends Session<Client> {
     for (const entry of type.entries.values()) {
       if (entry.explicit && !names.has(entry.name)) this.subscriptions.unsubscribe(type, entry.name)
     }
-    for (const name of names) {
-      if (type.entries.get(name)?.explicit !== true) this.subscriptions.subscribe(type, name, false)
-    }
+    for (const name of fresh) if (names.has(name)) this.subscriptions.subscribe(type, name, false)
   }
 }
 

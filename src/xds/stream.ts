@@ -132,7 +132,8 @@ export class Stream<Client> {
       this.#refuse(result.reason, Status.UNAUTHENTICATED)
       return
     }
-    this.#open(result.client, result.until, nodeId, message)
+    const { client, until } = result
+    this.#guard(() => this.#open(client, until, nodeId, message))
   }
 
   /** As a method, since the state changes while something is awaited. */

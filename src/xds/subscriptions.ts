@@ -142,8 +142,14 @@ export class Subscriptions<Client> implements Disposable {
     this.#touched.add(entry)
   }
 
+  /** Whether `settle` has anything to do. */
+  get unsettled(): boolean {
+    return this.#touched.size > 0 || this.#relisted.size > 0
+  }
+
   /** Brings watches, requirements and what is to be sent in line with everything that was marked. */
   settle(): void {
+    if (!this.unsettled) return
     for (const type of this.#relisted) this.#relist(type, false)
     this.#relisted.clear()
     // looking at one may mark others, which a Set visits too

@@ -46,7 +46,7 @@ export class DeltaPeer {
   }
 
   versions(type: string): Record<string, string> {
-    return Object.fromEntries([...this.has(type)].map(([name, { version }]) => [name, version]).toSorted())
+    return Object.fromEntries([...this.has(type)].map(([name, { version }]) => [name, version]))
   }
 
   names(type: string): string[] {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET, VIRTUAL_HOST } from '../../src/xds/types.ts'
+import { encodeDeltaAsk } from '../support/discovery.ts'
 import { resourceOf, ref } from './graph-source.ts'
 import { DeltaHarness } from './harness.ts'
 
@@ -123,6 +124,14 @@ describe('subscriptions', () => {
     const at = new DeltaHarness()
     at.peer.subscribe(CLUSTER, ...Array.from({ length: 1_001 }, (_, index) => `c${index}`))
     expect(() => at.pump()).toThrow('more than 1000 names')
+  })
+
+  it('ends a stream that brings more names than one may, or names that nobody would give', () => {
+    const many = new Map(Array.from({ length: 1_001 }, (_, index) => [`c${index}`, '1']))
+    const at = new DeltaHarness()
+    expect(() => at.session.receive(encodeDeltaAsk({ type: CLUSTER, has: many }))).toThrow('more than 1000 names')
+    const long = encodeDeltaAsk({ type: CLUSTER, subscribe: ['x'.repeat(5_000)] })
+    expect(() => at.session.receive(long)).toThrow('a name of more than 4096')
   })
 
   it('refuses what is not a request', () => {
