@@ -62,17 +62,27 @@ export function externalCluster(mesh: Mesh, name: string, wanted: ExternalName):
   }
 }
 
-/** The ExternalService that a name or an address belongs to, as a namespace sees it; and the host that is meant. */
+/**
+ * The ExternalService that a name or an address belongs to, as a namespace sees it; and the host that is meant. The longest name wins,
+ * an exact one before any with a `*`, as the filter chains do it.
+ */
 export function externalOf(mesh: Mesh, wanted: ExternalName): { external: External; host: string } | undefined {
   const { host, address, port, namespace } = wanted
+  let best: { readonly external: External; readonly host: string; readonly length: number } | undefined
   for (const external of mesh.externals.visible.get(namespace)) {
     if (external.port !== port) continue
-    const [first = ''] = external.hosts.length > 0 ? external.hosts : external.spec.hosts
     if (host === undefined) {
-      if (address !== undefined && external.addresses.includes(address)) return { external, host: first }
-    } else if (external.hosts.some((own) => fits(own, host))) return { external, host }
+      if (address === undefined || !external.addresses.includes(address)) continue
+      const [first = ''] = external.hosts.length > 0 ? external.hosts : external.spec.hosts
+      // a name that stands for many cannot be resolved
+      return { external, host: first.startsWith('*') ? address : first }
+    }
+    for (const own of external.hosts) {
+      const length = own === host ? Infinity : own.length
+      if (fits(own, host) && length > (best?.length ?? 0)) best = { external, host, length }
+    }
   }
-  return undefined
+  return best
 }
 
 /** Whether an ExternalService names this host, or an address outside of the mesh, for any port: its own filter chains catch them all. */
