@@ -113,6 +113,14 @@ export function buildServices(graph: Graph, catalog: Catalog, lookup: Lookup, op
   const oldest = (keys: readonly string[], table: Table<{ readonly metadata: { readonly creationTimestamp?: string | undefined } }>) =>
     keys.length < 2 ? keys[0] : keys.toSorted((a, b) => byAge(table.get(a)?.metadata, a, table.get(b)?.metadata, b))[0]
 
+  // several Workloads may have the address of one host: those that declare the port, or all where none does
+  const workloadsAt = (address: string, port: number): readonly string[] => {
+    const all = lookup.workloadsByAddress.get(address)
+    if (all.length < 2) return all
+    const declaring = all.filter((key) => workload.get(key)?.ports.some((own) => own.port === port))
+    return declaring.length > 0 ? declaring : all
+  }
+
   const destination = graph.derive<Destination | undefined>(
     'mesh.destination',
     (name) => {
@@ -125,7 +133,7 @@ export function buildServices(graph: Graph, catalog: Catalog, lookup: Lookup, op
         const servicePort = found.ports.find((candidate) => candidate.port === port)
         return servicePort === undefined ? undefined : { kind: 'service', service: found, port: servicePort, address }
       }
-      const instance = oldest(lookup.workloadsByAddress.get(address), workloads)
+      const instance = oldest(workloadsAt(address, port), workloads)
       const direct = instance === undefined ? undefined : workload.get(instance)
       if (direct === undefined) return undefined
       const declared = direct.ports.find((candidate) => candidate.port === port)
@@ -161,7 +169,7 @@ export function buildServices(graph: Graph, catalog: Catalog, lookup: Lookup, op
       if (owner === undefined || port === undefined) return []
       const found = new Map<string, Endpoint>()
       const add = (address: string, target: number, more: Partial<Endpoint>): void => {
-        const instanceKey = lookup.workloadsByAddress.get(address)[0]
+        const instanceKey = more.workload ?? oldest(workloadsAt(address, target), workloads)
         const instance = instanceKey === undefined ? undefined : workload.get(instanceKey)
         const endpoint: Endpoint = {
           address,
@@ -199,7 +207,7 @@ export function buildServices(graph: Graph, catalog: Catalog, lookup: Lookup, op
             typeof port.targetPort === 'number'
               ? port.targetPort
               : instance.ports.find((candidate) => candidate.name === port.targetPort)?.port
-          if (target !== undefined) add(address, target, {})
+          if (target !== undefined) add(address, target, { workload: instanceKey })
         }
       }
       const all = [...found.values()].toSorted((a, b) => compare(a.address, b.address) || a.port - b.port)
