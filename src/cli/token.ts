@@ -5,11 +5,12 @@ import { systemClock } from '../engine/clock.ts'
 import { StateDir } from '../identity/state-dir.ts'
 import { JoinTokens } from '../identity/tokens.ts'
 import { defaultStateDir } from './state-dir.ts'
+import { some } from './table.ts'
 
 interface Options {
   readonly stateDir?: string
   readonly hours?: string
-  readonly revoke?: string
+  readonly revoke?: boolean
 }
 
 export function tokenCommand(): Command {
@@ -22,6 +23,11 @@ export function tokenCommand(): Command {
     .argument('<workload>', 'the Workload: namespace/name')
     .option('--state-dir <dir>', 'state folder, if it was given to `run`')
     .option('--hours <n>', 'it expires after so many hours; never by default')
+    .option('--revoke', 'make none, and refuse all that the Workload has from now on')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  heddle token ./mesh shop/web --hours 24 > web.token\n  heddle token ./mesh shop/web --revoke\n',
+    )
     .action(async (dir: string, workload: string, options: Options) => {
       const [namespace, name, ...rest] = workload.split('/')
       if (namespace === undefined || name === undefined || rest.length > 0)
@@ -33,6 +39,10 @@ export function tokenCommand(): Command {
       const random = (size: number): Uint8Array => randomBytes(size)
       await using stateDir = await StateDir.open(options.stateDir ?? defaultStateDir(dir), { lock: false, random })
       const tokens = new JoinTokens({ stateDir, clock, random })
+      if (options.revoke === true) {
+        process.stdout.write(`${some(await tokens.revokeAll({ namespace, name }), 'token')} revoked\n`)
+        return
+      }
       const token = await tokens.create(
         { namespace, name },
         hours === undefined ? {} : { expires: clock.now() + hours * 3_600_000 },
