@@ -30,7 +30,11 @@ export function connectionManager(options: ConnectionManagerOptions): Extension 
     http_filters: [...options.filters, router()],
     ...(options.early && { early_header_mutation_extensions: [options.early] }),
     http_protocol_options: { accept_http_10: true },
-    upgrade_configs: [{ upgrade_type: 'websocket' }],
+    upgrade_configs: [
+      { upgrade_type: 'websocket' },
+      // a route by prefix does not match CONNECT, and without a route the on-demand filter would wait for ever
+      ...(inbound ? [] : [{ upgrade_type: 'CONNECT', filters: [router()] }]),
+    ],
     // a proxy that nobody asked for ends no stream that its application keeps open
     stream_idle_timeout: '0s',
     server_header_transformation: 'PASS_THROUGH',

@@ -28,6 +28,15 @@ export function externalRoutes(
         },
       }
     : { match: { prefix: '/' }, route: { cluster: PASSTHROUGH, timeout: '0s' } }
+  // an application's own forward proxy: what is asked of it is between the two
+  const tunnels: Route[] = refuse
+    ? []
+    : [
+        {
+          match: { connect_matcher: {} },
+          route: { cluster: PASSTHROUGH, timeout: '0s', upgrade_configs: [{ upgrade_type: 'CONNECT' }] },
+        },
+      ]
   const allowed: Route = { match: { prefix: '/' }, route: { cluster_header: DST_HEADER, timeout: '0s' } }
   return {
     name: EXTERNAL,
@@ -35,11 +44,11 @@ export function externalRoutes(
     // a Host may name a port; which one is really dialled follows from the connection
     ignore_port_in_host_matching: true,
     virtual_hosts: [
-      ...(hosts.length === 0 ? [] : [{ name: 'allowed', domains: hosts.toSorted(), routes: [allowed] }]),
+      ...(hosts.length === 0 ? [] : [{ name: 'allowed', domains: hosts.toSorted(), routes: [...tunnels, allowed] }]),
       {
         name: refuse ? 'refused' : 'passthrough',
         domains: ['*'],
-        routes: [rest],
+        routes: [...tunnels, rest],
       },
     ],
   }
