@@ -5,6 +5,7 @@ import type { Catalog } from '../catalog/catalog.ts'
 import type { Graph, Reader } from '../engine/graph.ts'
 import { canonicalAddress } from './address.ts'
 import { byAge } from './age.ts'
+import { holdsCertificates, isKeyPair } from './certificates.ts'
 import type { Lookup } from './lookup.ts'
 import { keyOf, type Protocol, splitKey } from './model.ts'
 import { protocolOf } from './protocol.ts'
@@ -26,7 +27,7 @@ export type Trust =
   | { readonly kind: 'system' }
   /** Certificates, PEM. */
   | { readonly kind: 'pem'; readonly pem: string }
-  /** What it refers to is not there: nobody is trusted. */
+  /** What it refers to is not there, or cannot be read: nobody is trusted. */
   | { readonly kind: 'missing'; readonly what: string }
 
 /** A certificate with which proxies present themselves to a host outside; PEM. */
@@ -66,7 +67,17 @@ export function buildExternals(graph: Graph, catalog: Catalog, lookup: Lookup): 
           const hosts = spec.hosts.filter((host) => free(host, port.port))
           const addresses = spec.addresses.map(canonicalAddress).filter((address) => free(address, port.port))
           if (hosts.length === 0 && addresses.length === 0) return []
-          return [{ key, port: port.port, targetPort: port.targetPort ?? port.port, protocol: protocolOf(port), hosts, addresses, spec }]
+          return [
+            {
+              key,
+              port: port.port,
+              targetPort: port.targetPort ?? port.port,
+              protocol: protocolOf(port),
+              hosts,
+              addresses,
+              spec,
+            },
+          ]
         })
       })
     },
@@ -78,13 +89,18 @@ export function buildExternals(graph: Graph, catalog: Catalog, lookup: Lookup): 
     'mesh.external.trust',
     (key) => {
       const tls = table.get(key)?.spec.tls
-      if (tls?.caCertificates !== undefined) return { kind: 'pem', pem: tls.caCertificates }
+      if (tls?.caCertificates !== undefined)
+        return holdsCertificates(tls.caCertificates)
+          ? { kind: 'pem', pem: tls.caCertificates }
+          : { kind: 'missing', what: `readable certificates in caCertificates of ExternalService ${key}` }
       if (tls?.caCertificateRefs === undefined) return { kind: 'system' }
       const parts: string[] = []
       for (const ref of tls.caCertificateRefs) {
         const name = keyOf(splitKey(key).namespace, ref.name)
-        const pem = ref.kind === 'Secret' ? secretText(secrets.get(name), 'ca.crt') : configMaps.get(name)?.data?.['ca.crt']
-        if (pem === undefined) return { kind: 'missing', what: `${ref.kind} ${name}, key ca.crt` }
+        const pem =
+          ref.kind === 'Secret' ? secretText(secrets.get(name), 'ca.crt') : configMaps.get(name)?.data?.['ca.crt']
+        if (pem === undefined || !holdsCertificates(pem))
+          return { kind: 'missing', what: `${ref.kind} ${name}, key ca.crt` }
         parts.push(pem)
       }
       return { kind: 'pem', pem: parts.join('\n') }
@@ -97,7 +113,9 @@ export function buildExternals(graph: Graph, catalog: Catalog, lookup: Lookup): 
     if (own === namespace) return true
     return lookup.grantsByNamespace.get(own).some((key) => {
       const spec = grants.get(key)?.spec
-      const from = spec?.from.some((ref) => ref.group === heddleGroup && ref.kind === 'ExternalService' && ref.namespace === namespace)
+      const from = spec?.from.some(
+        (ref) => ref.group === heddleGroup && ref.kind === 'ExternalService' && ref.namespace === namespace,
+      )
       const to = spec?.to.some((ref) => ref.group === '' && ref.kind === 'Secret' && (ref.name ?? name) === name)
       return from === true && to === true
     })
@@ -114,7 +132,8 @@ export function buildExternals(graph: Graph, catalog: Catalog, lookup: Lookup): 
       const object = secrets.get(secret)
       const chain = secretText(object, 'tls.crt')
       const privateKey = secretText(object, 'tls.key')
-      return chain === undefined || privateKey === undefined ? undefined : { chain, privateKey }
+      if (chain === undefined || privateKey === undefined || !isKeyPair(chain, privateKey)) return undefined
+      return { chain, privateKey }
     },
   }
 }
