@@ -23,7 +23,7 @@ const http = z.object({
     .string()
     .min(1)
     .max(1024)
-    .regex(/^\//, 'a path beginning with "/"')
+    .regex(/^\/[!-~]*$/, 'a path beginning with "/", of visible ASCII characters; percent-encode others')
     .default('/')
     .describe('Path that is asked for.'),
   method: z.enum(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH']).default('GET').describe('Method.'),
