@@ -9,7 +9,7 @@ import { validateCommand } from './validate.ts'
 import { version } from './version.ts'
 
 const program = new Command('heddle')
-  .description('A service mesh: from YAML to stock Envoy sidecars, with or without a cluster.')
+  .description('A service mesh: from a folder of YAML to stock Envoy sidecars.')
   .version(version())
   .showHelpAfterError('(heddle --help tells more)')
   .addCommand(upCommand())
@@ -24,8 +24,10 @@ try {
 } catch (error) {
   // a bug prints its stack; what a user can mend says how in one line
   const expected = error instanceof Error && ('mend' in error || error.constructor.name !== 'TypeError')
+  const taken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
+  const mend = taken ? '. Mend: choose another with --http or --xds, or stop what listens there' : ''
   process.stderr.write(
-    `heddle: ${expected && error instanceof Error ? error.message : String((error as Error).stack ?? error)}\n`,
+    `heddle: ${expected && error instanceof Error ? error.message : String((error as Error).stack ?? error)}${mend}\n`,
   )
   process.exitCode = 1
 }

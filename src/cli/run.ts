@@ -3,12 +3,13 @@ import { Command } from 'commander'
 import { startStandalone } from '../standalone.ts'
 import { isThere } from './is-there.ts'
 import { createLogger, stopped, untilStopped } from './logger.ts'
+import { addressOption, logLevelOption } from './options.ts'
 import { defaultStateDir } from './state-dir.ts'
 
 interface Options {
   readonly stateDir?: string
   readonly xds: string
-  readonly xdsName: readonly string[]
+  readonly xdsName?: readonly string[]
   readonly http: string
   readonly proxyless?: string
   readonly logLevel: string
@@ -22,11 +23,16 @@ export function runCommand(): Command {
     )
     .argument('<dir>', 'folder (or file) of YAML')
     .option('--state-dir <dir>', 'CA, join tokens and warm set (mode 0700); by default below ~/.local/state/heddle')
-    .option('--xds <host:port>', 'where proxies connect (TLS)', '127.0.0.1:15012')
-    .option('--xds-name <name...>', 'further names or addresses by which proxies dial it', [])
-    .option('--http <host:port>', 'health, metrics and API', '127.0.0.1:8080')
-    .option('--proxyless <host:port>', 'also serve proxyless gRPC clients, in plaintext, on a loopback address')
-    .option('--log-level <level>', 'trace, debug, info, warn, error', 'info')
+    .addOption(addressOption('--xds <host:port>', 'where proxies connect (TLS)').default('127.0.0.1:15012'))
+    .option('--xds-name <name...>', 'further names or addresses by which proxies dial it')
+    .addOption(addressOption('--http <host:port>', 'health, metrics and API').default('127.0.0.1:8080'))
+    .addOption(
+      addressOption(
+        '--proxyless <host:port>',
+        'also serve proxyless gRPC clients, in plaintext, on a loopback address',
+      ),
+    )
+    .addOption(logLevelOption('info'))
     .addHelpText('after', '\nExamples:\n  heddle run ./mesh\n  heddle token ./mesh shop/web > web.token\n')
     .action(async (dir: string, options: Options) => {
       await isThere(dir)
@@ -37,7 +43,7 @@ export function runCommand(): Command {
         log: createLogger(options.logLevel),
         signal,
         xds: options.xds,
-        xdsNames: options.xdsName,
+        ...(options.xdsName !== undefined && { xdsNames: options.xdsName }),
         http: options.http,
         ...(options.proxyless !== undefined && { proxyless: options.proxyless }),
       })

@@ -5,6 +5,7 @@ import type { RunnerEvent } from '../standalone/runnable.ts'
 import { startStandalone } from '../standalone.ts'
 import { isThere } from './is-there.ts'
 import { createLogger, stopped, untilStopped } from './logger.ts'
+import { addressOption, logLevelOption } from './options.ts'
 import { defaultStateDir } from './state-dir.ts'
 
 interface Options {
@@ -31,11 +32,16 @@ export function upCommand(): Command {
       ).choices(['netns', 'loopback']),
     )
     .option('--state-dir <dir>', 'CA, join tokens and warm set (mode 0700); by default below ~/.local/state/heddle')
-    .option('--http <host:port>', 'health, metrics and API', '127.0.0.1:8080')
-    .option('--xds <host:port>', 'also serve proxies elsewhere (TLS)')
-    .option('--proxyless <host:port>', 'also serve proxyless gRPC clients, in plaintext, on a loopback address')
+    .addOption(addressOption('--http <host:port>', 'health, metrics and API').default('127.0.0.1:8080'))
+    .addOption(addressOption('--xds <host:port>', 'also serve proxies elsewhere (TLS)'))
+    .addOption(
+      addressOption(
+        '--proxyless <host:port>',
+        'also serve proxyless gRPC clients, in plaintext, on a loopback address',
+      ),
+    )
     .option('--quiet', 'do not print what the applications print')
-    .option('--log-level <level>', 'trace, debug, info, warn, error', 'warn')
+    .addOption(logLevelOption('warn'))
     .addHelpText('after', '\nExamples:\n  heddle up examples/shop/mesh\n  heddle up ./mesh --isolation=loopback\n')
     .action(async (dir: string, options: Options) => {
       await isThere(dir)
