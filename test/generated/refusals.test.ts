@@ -28,7 +28,7 @@ const protos = testProtos()
 /** One of each kind is enough to mend by. */
 const MOST_TOLD = 10
 
-it(`no Envoy refuses anything of ${meshes} generated meshes (SEED=${seed})`, { timeout: 240_000 }, async () => {
+it(`no Envoy refuses anything of ${meshes} generated meshes (SEED=${seed})`, { timeout: 600_000 }, async () => {
   using identities = await openIdentities(Date.now())
   const { certificates } = identities
   const arbitrary = catalogs({ certificates, anchors: ANCHORS, trustDomains: TRUST_DOMAINS })

@@ -151,7 +151,7 @@ const active = fc
   .record({
     kind: fc.oneof<fc.Arbitrary<object>[]>(
       some({
-        path: fc.constantFrom('/', '/healthz?a=b', '/a b'),
+        path: fc.constantFrom('/', '/healthz?a=b', '/a%20b'),
         method: fc.constantFrom('GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'),
         hostname: aHost,
         expectedStatuses: fc.uniqueArray(fc.constantFrom(100, 101, 200, 204, 599), { minLength: 1, maxLength: 3 }),
