@@ -116,7 +116,9 @@ function proxylessListen(address: string): XdsListen<View> {
 
 /** Resolves when the signal is aborted. */
 const aborted = (signal: AbortSignal): Promise<unknown> =>
-  signal.aborted ? Promise.resolve() : new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+  signal.aborted
+    ? Promise.resolve()
+    : new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
 
 /** Where this checkout or package is: Envoy and the templates lie beside the sources. */
 const home = fileURLToPath(new URL('..', import.meta.url))

@@ -45,7 +45,7 @@ interface Node {
   failed: boolean
   inputs: readonly Node[]
   dependents: Set<Node> | undefined
-  watchers: Set<() => void> | undefined
+  watchers: Set<NodeWatch<unknown>> | undefined
 }
 
 interface Owner {
@@ -56,12 +56,36 @@ interface Owner {
   readonly compute?: (key: string) => unknown
 }
 
+/** There are as many of these as subscriptions, so they are small. */
+class NodeWatch<V> implements Watch<V> {
+  readonly changed: () => void
+  readonly #node: Node
+  readonly #ended: (node: Node) => void
+
+  constructor(node: Node, changed: () => void, ended: (node: Node) => void) {
+    this.#node = node
+    this.changed = changed
+    this.#ended = ended
+  }
+
+  get value(): V {
+    return this.#node.value as V
+  }
+
+  [Symbol.dispose](): void {
+    const node = this.#node
+    if (node.watchers?.delete(this) !== true || node.watchers.size > 0) return
+    node.watchers = undefined
+    this.#ended(node)
+  }
+}
+
 /** A change that watchers are to be told of. */
 interface Untold {
   /** Whether the node had failed before. */
   readonly failedBefore: boolean
   /** Those who saw the value before: a watch that began later shows the new one already. */
-  readonly watchers: Set<() => void>
+  readonly watchers: Set<NodeWatch<unknown>>
 }
 
 export interface GraphOptions {
@@ -165,21 +189,12 @@ export class Graph {
     this.#untracked(() => this.#refresh(node))
     if (node.failed) this.#onError(owner.name, key, node.error)
     node.watchers ??= new Set()
-    const watcher = (): void => changed()
-    node.watchers.add(watcher)
-    return {
-      get value() {
-        return node.value as V
-      },
-      [Symbol.dispose]: () => {
-        node.watchers?.delete(watcher)
-        if (node.watchers?.size === 0) {
-          node.watchers = undefined
-          this.#orphaned(node)
-        }
-      },
-    }
+    const watch = new NodeWatch<V>(node, changed, this.#unwatched)
+    node.watchers.add(watch)
+    return watch
   }
+
+  readonly #unwatched = (node: Node): void => this.#orphaned(node)
 
   /**
    * Brings everything that is watched up to date and tells the watchers of what changed. A watcher that throws keeps no other from
@@ -204,7 +219,7 @@ export class Graph {
         if (node.failed) guarded(() => this.#onError(node.owner.name, node.key, node.error))
         if (node.failed && failedBefore) continue
         // one that was told before may have ended another's watch
-        for (const watcher of watchers) if (node.watchers?.has(watcher) === true) guarded(watcher)
+        for (const watch of watchers) if (node.watchers?.has(watch) === true) guarded(watch.changed)
       }
     }
     this.#sweep()
@@ -301,7 +316,7 @@ export class Graph {
     if (node.watchers !== undefined) {
       const untold = this.#untold.get(node)
       if (untold === undefined) this.#untold.set(node, { failedBefore, watchers: new Set(node.watchers) })
-      else for (const watcher of node.watchers) untold.watchers.add(watcher)
+      else for (const watch of node.watchers) untold.watchers.add(watch)
     }
     return true
   }

@@ -32,7 +32,13 @@ export function endpointsOf(mesh: Mesh, name: string, namespace: string, localit
     const tls = mesh.meshed.get(workload.key) === true || mesh.strict(workload.key, port)
     return {
       clusterName: name,
-      localities: [{ ...workload.locality, priority: 0, endpoints: [{ address: { address, port }, ...(tls && { metadata: MESH_TLS }) }] }],
+      localities: [
+        {
+          ...workload.locality,
+          priority: 0,
+          endpoints: [{ address: { address, port }, ...(tls && { metadata: MESH_TLS }) }],
+        },
+      ],
     }
   }
   const frontend: PortRef = { service: destination.service.key, port: destination.port.port }
@@ -69,7 +75,9 @@ export function followsLocality(mesh: Mesh, name: string): boolean {
   if (frontend === undefined) return false
   const backend = parsed.kind === 'backend' ? parseBackendName(parsed.backend) : frontend
   const rule = parsed.kind === 'backend' ? parsed.rule : undefined
-  return backend !== undefined && mesh.policies.connection(rule, frontend, backend).loadBalancer?.zoneAware !== undefined
+  return (
+    backend !== undefined && mesh.policies.connection(rule, frontend, backend).loadBalancer?.zoneAware !== undefined
+  )
 }
 
 type Addressed = Exclude<NonNullable<ReturnType<typeof parseClusterName>>, { kind: 'external' }>

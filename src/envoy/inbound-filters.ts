@@ -22,11 +22,18 @@ export const inboundHttpFilters = (): Extension[] => [...httpRbacFilters(), ...l
 export const networkRbacFilters = (): NetworkFilter[] =>
   [TCP_DENY, TCP_ALLOW].map((name) => ({
     name,
-    config_discovery: { config_source: { ...ADS, initial_fetch_timeout: '0s' }, type_urls: [`type.googleapis.com/${NETWORK_RBAC}`] },
+    config_discovery: {
+      config_source: { ...ADS, initial_fetch_timeout: '0s' },
+      type_urls: [`type.googleapis.com/${NETWORK_RBAC}`],
+    },
   }))
 
 /** The work of one network filter, by its name. */
-export function networkRbacConfig(name: string, authorization: Authorization, trustDomain: string): TypedExtensionConfig | undefined {
+export function networkRbacConfig(
+  name: string,
+  authorization: Authorization,
+  trustDomain: string,
+): TypedExtensionConfig | undefined {
   const rbac = networkRbac(authorization, { trustDomain })
   const message = name === TCP_DENY ? rbac.deny : name === TCP_ALLOW ? rbac.allow : undefined
   return message && { name, typed_config: any(NETWORK_RBAC, message) }

@@ -16,9 +16,13 @@ export const removeHeader = (key: string): HeaderMutation => ({ remove: key })
 
 /** Writes what was dialled into the internal headers before a route is looked for. */
 export function earlyMutation(mutations: readonly HeaderMutation[]): Extension {
-  return extension('heddle.destination', 'envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation', {
-    mutations,
-  })
+  return extension(
+    'heddle.destination',
+    'envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation',
+    {
+      mutations,
+    },
+  )
 }
 
 /** A network filter that puts a cluster's name where `tcp_proxy` looks for it. */
@@ -31,7 +35,9 @@ export function clusterFromFormat(format: string): Extension {
 }
 
 export const router = (): Extension =>
-  extension('envoy.filters.http.router', 'envoy.extensions.filters.http.router.v3.Router', { suppress_envoy_headers: true })
+  extension('envoy.filters.http.router', 'envoy.extensions.filters.http.router.v3.Router', {
+    suppress_envoy_headers: true,
+  })
 
 export const rawBuffer = (): Extension =>
   extension('envoy.transport_sockets.raw_buffer', 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer', {})

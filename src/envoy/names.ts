@@ -43,7 +43,13 @@ export type ClusterName =
   /** TLS connections to an address, by SNI. */
   | { readonly kind: 'tls'; readonly address: string; readonly port: number; readonly sni: string }
   /** Requests that a route of an address sends to a backend; `rule` where a policy of that rule shapes it. */
-  | { readonly kind: 'backend'; readonly address: string; readonly port: number; readonly backend: string; readonly rule: RuleName | undefined }
+  | {
+      readonly kind: 'backend'
+      readonly address: string
+      readonly port: number
+      readonly backend: string
+      readonly rule: RuleName | undefined
+    }
   /** A host outside, by its name. */
   | { readonly kind: 'external'; readonly host: string; readonly port: number }
 
@@ -82,7 +88,9 @@ export function parseClusterName(name: string): ClusterName | undefined {
   if (first === 'external') {
     // a Host may carry a port of its own; the one that was dialled stands last and counts
     const match = /^([^:]+)(?::\d+)?:(\d+)$/.exec(second ?? '')
-    return match === null ? undefined : { kind: 'external', host: (match[1] ?? '').toLowerCase(), port: Number(match[2]) }
+    return match === null
+      ? undefined
+      : { kind: 'external', host: (match[1] ?? '').toLowerCase(), port: Number(match[2]) }
   }
   const dialled = parseSocketName(first)
   if (dialled === undefined) return undefined
@@ -92,7 +100,9 @@ export function parseClusterName(name: string): ClusterName | undefined {
 
 function parseRule(text: string): RuleName | undefined {
   const [kind, namespace, name, rule] = text.split('/')
-  return kind === undefined || name === undefined || rule === undefined ? undefined : { kind, key: `${namespace}/${name}`, rule }
+  return kind === undefined || name === undefined || rule === undefined
+    ? undefined
+    : { kind, key: `${namespace}/${name}`, rule }
 }
 
 export const virtualHostName = (address: string, port: number): string => `${OUTBOUND}/${socketName(address, port)}`

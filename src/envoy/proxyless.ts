@@ -81,7 +81,9 @@ export function grpcEndpoints(mesh: Mesh, name: string): Endpoints {
 const backendKey = ({ service, port }: PortRef): string => `${service}:${port}`
 
 function exists(mesh: Mesh, port: PortRef | undefined): port is PortRef {
-  return port !== undefined && mesh.services.service.get(port.service)?.ports.some((own) => own.port === port.port) === true
+  return (
+    port !== undefined && mesh.services.service.get(port.service)?.ports.some((own) => own.port === port.port) === true
+  )
 }
 
 /** Without a route at the end, a call that none matches fails with UNAVAILABLE, as gRPC has it. */
@@ -101,7 +103,11 @@ function matchOf({ match }: HttpEntry): RouteMatch | undefined {
   if (match.queryParams.length > 0 || (match.method ?? 'POST') !== 'POST') return undefined
   const { type, value } = match.path
   return {
-    ...(type === 'Exact' ? { path: value } : type === 'PathPrefix' ? { prefix: value } : { safe_regex: { regex: value } }),
+    ...(type === 'Exact'
+      ? { path: value }
+      : type === 'PathPrefix'
+        ? { prefix: value }
+        : { safe_regex: { regex: value } }),
     headers: match.headers.map((header) => ({
       name: header.name.toLowerCase(),
       string_match: header.type === 'Exact' ? { exact: header.value } : { safe_regex: { regex: header.value } },
@@ -110,7 +116,13 @@ function matchOf({ match }: HttpEntry): RouteMatch | undefined {
 }
 
 /** Retry conditions that gRPC knows (gRFC A44). */
-const GRPC_TRIGGERS: ReadonlySet<string> = new Set(['cancelled', 'deadline-exceeded', 'internal', 'resource-exhausted', 'unavailable'])
+const GRPC_TRIGGERS: ReadonlySet<string> = new Set([
+  'cancelled',
+  'deadline-exceeded',
+  'internal',
+  'resource-exhausted',
+  'unavailable',
+])
 
 function limits({ rule }: HttpEntry): RouteAction {
   const timeout = rule.timeouts?.request ?? rule.policy.timeout?.http?.requestTimeout
@@ -123,4 +135,3 @@ function limits({ rule }: HttpEntry): RouteAction {
       retry.numRetries > 0 && { retry_policy: { retry_on: triggers.join(), num_retries: retry.numRetries } }),
   }
 }
-

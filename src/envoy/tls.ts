@@ -14,7 +14,9 @@ const PARAMETERS: Message<'envoy.extensions.transport_sockets.tls.v3.TlsParamete
   tls_maximum_protocol_version: 'TLSv1_3',
 }
 
-const certificates = (sans: readonly SanMatcher[]): Message<'envoy.extensions.transport_sockets.tls.v3.CommonTlsContext'> => ({
+const certificates = (
+  sans: readonly SanMatcher[],
+): Message<'envoy.extensions.transport_sockets.tls.v3.CommonTlsContext'> => ({
   tls_params: PARAMETERS,
   tls_certificate_sds_secret_configs: [{ name: SVID, sds_config: ADS }],
   combined_validation_context: {
@@ -26,7 +28,10 @@ const certificates = (sans: readonly SanMatcher[]): Message<'envoy.extensions.tr
 export const spiffeId = (trustDomain: string, account: { readonly namespace: string; readonly name: string }): string =>
   `spiffe://${trustDomain}/ns/${account.namespace}/sa/${account.name}`
 
-const inDomain = (trustDomain: string): SanMatcher => ({ san_type: 'URI', matcher: { prefix: `spiffe://${trustDomain}/` } })
+const inDomain = (trustDomain: string): SanMatcher => ({
+  san_type: 'URI',
+  matcher: { prefix: `spiffe://${trustDomain}/` },
+})
 
 /** Towards instances whose identities are these; anyone of the trust domain where none is known. */
 export function upstreamTls(options: { trustDomain: string; alpn: string; identities: readonly string[] }): Extension {

@@ -43,7 +43,8 @@ export function buildAuthorization(
     (key) => {
       const workload = workloads.get(key)
       const fallback = settings.get('').authorization.default
-      const found = workload === undefined ? [] : policiesOf(lookup, 'AuthorizationPolicy', (policy) => table.get(policy), workload)
+      const found =
+        workload === undefined ? [] : policiesOf(lookup, 'AuthorizationPolicy', (policy) => table.get(policy), workload)
       const specs = [...new Set(found.map((policy) => policy.key))].toSorted()
       const of = (action: AuthorizationPolicy['spec']['action'], dryRun: boolean): AuthorizationRules[] =>
         specs.flatMap((policy) => {

@@ -30,7 +30,10 @@ export function buildFrontends(graph: Graph, catalog: Catalog, lookup: Lookup): 
     const namespace = splitKey(key).namespace
     // a section of a Service is one of its ports, by name (ParentReference.sectionName)
     const isSection = (section: string): boolean =>
-      catalog.table('Service').get(service)?.spec.ports?.some((own) => own.port === port && own.name === section) ?? false
+      catalog
+        .table('Service')
+        .get(service)
+        ?.spec.ports?.some((own) => own.port === port && own.name === section) ?? false
     return (
       route?.spec.parentRefs.some(
         (parent) =>

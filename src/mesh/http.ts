@@ -1,6 +1,17 @@
 // HTTP routing of a Service's port: the rules of its HTTPRoutes or GRPCRoutes in the order in which they are tried, each with its
 // backends resolved and the policies that apply to it. Names stay Gateway API's.
-import type { ConsistentHash, GRPCRoute, GRPCRouteFilter, GRPCRouteMatch, HTTPRoute, HTTPRouteFilter, HTTPRouteMatch, HTTPRouteRetry, HTTPRouteTimeouts, SessionPersistence } from '../api/index.ts'
+import type {
+  ConsistentHash,
+  GRPCRoute,
+  GRPCRouteFilter,
+  GRPCRouteMatch,
+  HTTPRoute,
+  HTTPRouteFilter,
+  HTTPRouteMatch,
+  HTTPRouteRetry,
+  HTTPRouteTimeouts,
+  SessionPersistence,
+} from '../api/index.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { Graph, Reader } from '../engine/graph.ts'
 import type { Frontends } from './frontend.ts'
@@ -12,8 +23,16 @@ import type { Services } from './services.ts'
 export interface HttpMatch {
   readonly path: { readonly type: 'Exact' | 'PathPrefix' | 'RegularExpression'; readonly value: string }
   readonly method: string | undefined
-  readonly headers: readonly { readonly type: 'Exact' | 'RegularExpression'; readonly name: string; readonly value: string }[]
-  readonly queryParams: readonly { readonly type: 'Exact' | 'RegularExpression'; readonly name: string; readonly value: string }[]
+  readonly headers: readonly {
+    readonly type: 'Exact' | 'RegularExpression'
+    readonly name: string
+    readonly value: string
+  }[]
+  readonly queryParams: readonly {
+    readonly type: 'Exact' | 'RegularExpression'
+    readonly name: string
+    readonly value: string
+  }[]
 }
 
 export type HttpFilter = HTTPRouteFilter | GRPCRouteFilter
@@ -82,10 +101,12 @@ export function buildHttp(
   const backend = (ref: BackendRef, namespace: string): { name: string; invalid: string | undefined } => {
     const key = keyOf(ref.namespace ?? namespace, ref.name)
     const name = backendName(key, ref.port ?? 0)
-    if (ref.group !== '' || ref.kind !== 'Service') return { name, invalid: `${ref.kind} is not a kind of backend; expected a Service` }
+    if (ref.group !== '' || ref.kind !== 'Service')
+      return { name, invalid: `${ref.kind} is not a kind of backend; expected a Service` }
     const service = services.service.get(key)
     if (service === undefined) return { name, invalid: `Service ${key} does not exist` }
-    if (!service.ports.some((port) => port.port === ref.port)) return { name, invalid: `Service ${key} has no port ${ref.port}` }
+    if (!service.ports.some((port) => port.port === ref.port))
+      return { name, invalid: `Service ${key} has no port ${ref.port}` }
     return { name, invalid: undefined }
   }
 
@@ -143,7 +164,8 @@ export function buildHttp(
         for (const route of attached.keys)
           for (const [index, rule] of (httpRoutes.get(route)?.spec.rules ?? []).entries()) {
             const resolved = ruleOf('HTTPRoute', route, index, rule, service, port)
-            for (const [at, match] of rule.matches.entries()) entries.push({ match: httpMatch(match), index: at, rule: resolved })
+            for (const [at, match] of rule.matches.entries())
+              entries.push({ match: httpMatch(match), index: at, rule: resolved })
           }
         return { service, port, routed: true, entries: entries.toSorted(byHttpPrecedence) }
       }
@@ -176,11 +198,15 @@ export function buildHttp(
         route: service,
         rule: '',
         filters: [],
-        backends:
-          split?.map((ref) => {
-            const resolved = backend(ref, splitKey(connections).namespace)
-            return { ...resolved, weight: ref.weight, filters: [], ...hashOf(undefined, { service, port }, resolved.name) }
-          }) ?? [itself],
+        backends: split?.map((ref) => {
+          const resolved = backend(ref, splitKey(connections).namespace)
+          return {
+            ...resolved,
+            weight: ref.weight,
+            filters: [],
+            ...hashOf(undefined, { service, port }, resolved.name),
+          }
+        }) ?? [itself],
         mirrors: {},
         timeouts: undefined,
         retry: undefined,
@@ -215,7 +241,12 @@ export function parseBackendName(name: string): { service: string; port: number 
 }
 
 function httpMatch(match: HTTPRouteMatch): HttpMatch {
-  return { path: match.path, method: match.method, headers: firstOfEach(match.headers), queryParams: firstOfEach(match.queryParams) }
+  return {
+    path: match.path,
+    method: match.method,
+    headers: firstOfEach(match.headers),
+    queryParams: firstOfEach(match.queryParams),
+  }
 }
 
 /** Equal names: the first counts, the others are ignored (HTTPHeaderMatch.name, HTTPQueryParamMatch.name). */
@@ -231,7 +262,10 @@ function grpcMatch(match: GRPCRouteMatch | { headers: [] }): HttpMatch {
   const path = ((): HttpMatch['path'] => {
     if (wanted === undefined) return ANY.path
     if (wanted.type === 'RegularExpression')
-      return { type: 'RegularExpression', value: `/${service === undefined ? '[^/]+' : `(?:${service})`}/${method === undefined ? '[^/]+' : `(?:${method})`}` }
+      return {
+        type: 'RegularExpression',
+        value: `/${service === undefined ? '[^/]+' : `(?:${service})`}/${method === undefined ? '[^/]+' : `(?:${method})`}`,
+      }
     if (service !== undefined && method !== undefined) return { type: 'Exact', value: `/${service}/${method}` }
     if (service !== undefined) return { type: 'PathPrefix', value: `/${service}/` }
     return { type: 'RegularExpression', value: `/[^/]+/${method ?? '[^/]+'}` }

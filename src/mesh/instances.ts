@@ -19,8 +19,10 @@ export function policiesOf(
 ): readonly { readonly key: string; readonly nearness: Nearness }[] {
   const index = lookup.policiesByTarget[kind]
   const { namespace, name } = workload
-  const candidates = (rows: readonly string[]): string[] => [...new Set(rows.flatMap((row) => index.get(row)))].toSorted()
-  const selects = (key: string): boolean => get(key)?.spec.targetRefs.some((target) => selectsWorkload(target, workload)) ?? false
+  const candidates = (rows: readonly string[]): string[] =>
+    [...new Set(rows.flatMap((row) => index.get(row)))].toSorted()
+  const selects = (key: string): boolean =>
+    get(key)?.spec.targetRefs.some((target) => selectsWorkload(target, workload)) ?? false
   return [
     ...candidates([`Pod/${namespace}/`, `Pod/${namespace}/${name}`])
       .filter(selects)

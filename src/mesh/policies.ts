@@ -17,7 +17,15 @@ export type Stanza = keyof Stanzas
 /** Stanzas about requests: they need a virtual host. */
 const REQUEST = ['timeout', 'retry', 'faultInjection'] as const satisfies readonly Stanza[]
 /** Stanzas about connections to instances: they shape a cluster. */
-const CONNECTION = ['loadBalancer', 'timeout', 'retry', 'circuitBreaker', 'healthCheck', 'tcpKeepalive', 'http2'] as const satisfies readonly Stanza[]
+const CONNECTION = [
+  'loadBalancer',
+  'timeout',
+  'retry',
+  'circuitBreaker',
+  'healthCheck',
+  'tcpKeepalive',
+  'http2',
+] as const satisfies readonly Stanza[]
 
 export type RequestPolicy = { readonly [S in (typeof REQUEST)[number]]?: Stanzas[S] }
 export type ConnectionPolicy = { readonly [S in (typeof CONNECTION)[number]]?: Stanzas[S] }
@@ -50,7 +58,13 @@ export interface Policies {
   rateLimit(workload: Workload, port: number): Stanzas['rateLimit']
 }
 
-export function buildPolicies(graph: Graph, catalog: Catalog, lookup: Lookup, services: Services, settings: Reader<Settings>): Policies {
+export function buildPolicies(
+  graph: Graph,
+  catalog: Catalog,
+  lookup: Lookup,
+  services: Services,
+  settings: Reader<Settings>,
+): Policies {
   const table = catalog.table('TrafficPolicy')
 
   // by `row of policiesByTarget#section`: the stanzas that the policies of one target set, the older winning
@@ -68,7 +82,10 @@ export function buildPolicies(graph: Graph, catalog: Catalog, lookup: Lookup, se
         if (spec === undefined) continue
         const { targetRefs, ...own } = spec
         const meant = targetRefs.some(
-          (target) => targetRow(namespace, target) === row && (target.sectionName ?? '') === section && (target.kind !== 'Mesh' || namespace === systemNamespace),
+          (target) =>
+            targetRow(namespace, target) === row &&
+            (target.sectionName ?? '') === section &&
+            (target.kind !== 'Mesh' || namespace === systemNamespace),
         )
         if (!meant) continue
         for (const [stanza, value] of Object.entries(own)) if (value !== undefined) stanzas[stanza] ??= value
@@ -128,7 +145,10 @@ export function buildPolicies(graph: Graph, catalog: Catalog, lookup: Lookup, se
       return pick(around(`${namespace}/`), CONNECTION)
     },
     external(key, port) {
-      const name = catalog.table('ExternalService').get(key)?.spec.ports.find((own) => own.port === port)?.name
+      const name = catalog
+        .table('ExternalService')
+        .get(key)
+        ?.spec.ports.find((own) => own.port === port)?.name
       const row = `ExternalService/${key}#`
       return pick([...(name === undefined ? [] : [row + name]), row + String(port), row, ...around(key)], CONNECTION)
     },
@@ -146,7 +166,9 @@ export function buildPolicies(graph: Graph, catalog: Catalog, lookup: Lookup, se
           const leadsHere = services.endpoints
             .get(`${service}:${own.port}`)
             .some((endpoint) => endpoint.workload === workload.key && endpoint.port === port)
-          const found = leadsHere ? pick([...ofPort({ service, port: own.port }), ...around(service)], ['rateLimit']) : {}
+          const found = leadsHere
+            ? pick([...ofPort({ service, port: own.port }), ...around(service)], ['rateLimit'])
+            : {}
           if (found.rateLimit !== undefined) return found.rateLimit
         }
       return undefined

@@ -26,7 +26,10 @@ const BY_NAME: Readonly<Record<string, Protocol>> = {
   smtp: 'tcp',
 }
 
-export function protocolOf(port: { readonly name?: string | undefined; readonly appProtocol?: string | undefined }): Protocol {
+export function protocolOf(port: {
+  readonly name?: string | undefined
+  readonly appProtocol?: string | undefined
+}): Protocol {
   if (port.appProtocol !== undefined) return BY_NAME[port.appProtocol.toLowerCase()] ?? 'auto'
   const name = port.name?.toLowerCase() ?? ''
   return BY_NAME[name] ?? (name.startsWith('grpc-web-') ? 'http' : (BY_NAME[name.split('-')[0] ?? ''] ?? 'auto'))

@@ -73,7 +73,10 @@ export function buildServices(graph: Graph, catalog: Catalog, lookup: Lookup, op
             protocol: protocolOf(port),
           })),
         selector: selector === undefined || Object.keys(selector).length === 0 ? undefined : selector,
-        clientAffinity: spec.sessionAffinity === 'ClientIP' ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? 10800) : undefined,
+        clientAffinity:
+          spec.sessionAffinity === 'ClientIP'
+            ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? 10800)
+            : undefined,
         publishNotReady: spec.publishNotReadyAddresses ?? false,
       }
     },
@@ -110,7 +113,10 @@ export function buildServices(graph: Graph, catalog: Catalog, lookup: Lookup, op
   )
 
   // a conflict of two objects over one address goes to the older, as everywhere
-  const oldest = (keys: readonly string[], table: Table<{ readonly metadata: { readonly creationTimestamp?: string | undefined } }>) =>
+  const oldest = (
+    keys: readonly string[],
+    table: Table<{ readonly metadata: { readonly creationTimestamp?: string | undefined } }>,
+  ) =>
     keys.length < 2 ? keys[0] : keys.toSorted((a, b) => byAge(table.get(a)?.metadata, a, table.get(b)?.metadata, b))[0]
 
   // several Workloads may have the address of one host: those that declare the port, or all where none does
@@ -178,7 +184,9 @@ export function buildServices(graph: Graph, catalog: Catalog, lookup: Lookup, op
           weight: instance?.weight ?? 1,
           workload: instanceKey,
           serviceAccount: instance && { namespace: instance.namespace, name: instance.serviceAccount },
-          tls: instanceKey !== undefined && (options.meshed.get(instanceKey) === true || options.strict(instanceKey, target)),
+          tls:
+            instanceKey !== undefined &&
+            (options.meshed.get(instanceKey) === true || options.strict(instanceKey, target)),
           draining: false,
           ...more,
         }
@@ -193,9 +201,11 @@ export function buildServices(graph: Graph, catalog: Catalog, lookup: Lookup, op
           const { ready = true, serving = ready, terminating = false } = endpoint.conditions ?? {}
           const draining = !ready && serving && terminating
           if (!ready && !draining && !owner.publishNotReady) continue
-          const zone: Locality | undefined = endpoint.zone === undefined ? undefined : { ...NO_LOCALITY, zone: endpoint.zone }
+          const zone: Locality | undefined =
+            endpoint.zone === undefined ? undefined : { ...NO_LOCALITY, zone: endpoint.zone }
           const [address] = endpoint.addresses
-          if (address !== undefined) add(canonicalAddress(address), target, { draining, ...(zone && { locality: zone }) })
+          if (address !== undefined)
+            add(canonicalAddress(address), target, { draining, ...(zone && { locality: zone }) })
         }
       }
       if (owner.selector !== undefined) {
@@ -224,7 +234,8 @@ export function buildServices(graph: Graph, catalog: Catalog, lookup: Lookup, op
       if (secured.length === 0) return undefined
       const accounts = new Map<string, Account>()
       for (const { serviceAccount } of secured)
-        if (serviceAccount !== undefined) accounts.set(keyOf(serviceAccount.namespace, serviceAccount.name), serviceAccount)
+        if (serviceAccount !== undefined)
+          accounts.set(keyOf(serviceAccount.namespace, serviceAccount.name), serviceAccount)
       return [...accounts].toSorted(([a], [b]) => compare(a, b)).map(([, account]) => account)
     },
     sameJson,

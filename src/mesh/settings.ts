@@ -13,7 +13,11 @@ export type Settings = Mesh['spec']
 /** By the empty key: there is one mesh. */
 export function buildSettings(graph: Graph, catalog: Catalog): Reader<Settings> {
   const meshes = catalog.table('Mesh')
-  const fallback = meshKind.schema.parse({ apiVersion: 'heddle.dev/v1alpha1', kind: 'Mesh', metadata: { name: meshName } }).spec
+  const fallback = meshKind.schema.parse({
+    apiVersion: 'heddle.dev/v1alpha1',
+    kind: 'Mesh',
+    metadata: { name: meshName },
+  }).spec
   const closed: Settings = {
     ...fallback,
     mtls: { ...fallback.mtls, mode: 'Strict' },

@@ -38,7 +38,8 @@ export function buildTcp(graph: Graph, catalog: Catalog, services: Services, fro
       const service = keyOf(ref.namespace ?? namespace, ref.name)
       const port = ref.port ?? 0
       const known = services.service.get(service)
-      const usable = ref.group === '' && ref.kind === 'Service' && (known?.ports.some((own) => own.port === port) ?? false)
+      const usable =
+        ref.group === '' && ref.kind === 'Service' && (known?.ports.some((own) => own.port === port) ?? false)
       const name = backendName(service, port)
       found.set(name, {
         name,
@@ -106,5 +107,7 @@ function hostnamesOf({ spec: { hostnames } }: TLSRoute): readonly string[] {
 
 /** Whether a host name, the first label of which may be `*`, covers a name (Gateway API, Hostname). */
 export function fits(hostname: string, name: string): boolean {
-  return hostname.startsWith('*.') ? name.endsWith(hostname.slice(1)) && name.length > hostname.length - 1 : hostname === name
+  return hostname.startsWith('*.')
+    ? name.endsWith(hostname.slice(1)) && name.length > hostname.length - 1
+    : hostname === name
 }

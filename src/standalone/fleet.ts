@@ -25,18 +25,20 @@ export function fleet({ core, runner, isolation, directoryOf, onError }: FleetOp
   let due = true
   let disposed = false
 
+  const step = async (before: Promise<void>): Promise<void> => {
+    await before
+    if (!due || disposed) return
+    due = false
+    try {
+      await isolation.setHosts(hosts())
+      // not awaited: a workload that is slow to start, or never is, must not hold back another's change
+      reconciled = runner.reconcile(desired()).catch(onError)
+    } catch (error) {
+      onError(error)
+    }
+  }
   const bring = (): void => {
-    turn = turn.then(async () => {
-      if (!due || disposed) return
-      due = false
-      try {
-        await isolation.setHosts(hosts())
-        // not awaited: a workload that is slow to start, or never is, must not hold back another's change
-        reconciled = runner.reconcile(desired()).catch(onError)
-      } catch (error) {
-        onError(error)
-      }
-    })
+    turn = step(turn)
   }
 
   const desired = (): RunnableWorkload[] =>
@@ -65,11 +67,19 @@ export function fleet({ core, runner, isolation, directoryOf, onError }: FleetOp
       const addresses =
         service.addresses.length > 0
           ? service.addresses
-          : [...new Set(service.ports.flatMap(({ port }) => mesh.services.endpoints.get(`${key}:${port}`).map(({ address }) => address)))]
+          : [
+              ...new Set(
+                service.ports.flatMap(({ port }) =>
+                  mesh.services.endpoints.get(`${key}:${port}`).map(({ address }) => address),
+                ),
+              ),
+            ]
       return addresses.length === 0 ? [] : [{ namespace: service.namespace, name: service.name, addresses }]
     }),
     ...[...catalog.table('ExternalService').entries()].flatMap(([, { spec }]) =>
-      spec.addresses.length === 0 ? [] : spec.hosts.filter((host) => !host.startsWith('*')).map((name) => ({ name, addresses: spec.addresses })),
+      spec.addresses.length === 0
+        ? []
+        : spec.hosts.filter((host) => !host.startsWith('*')).map((name) => ({ name, addresses: spec.addresses })),
     ),
   ]
 
@@ -78,7 +88,9 @@ export function fleet({ core, runner, isolation, directoryOf, onError }: FleetOp
     // after the batch of changes that this is one of
     setImmediate(bring)
   }
-  const listeners = (['Workload', 'Service', 'ExternalService', 'EndpointSlice'] as const).map((kind) => catalog.listen(kind, mark))
+  const listeners = (['Workload', 'Service', 'ExternalService', 'EndpointSlice'] as const).map((kind) =>
+    catalog.listen(kind, mark),
+  )
   bring()
 
   return {

@@ -21,7 +21,13 @@ export interface StateFileOptions<T> {
   readonly onError: (error: unknown) => void
 }
 
-export async function stateFile<T>({ stateDir, file, schema, fallback, onError }: StateFileOptions<T>): Promise<StateFile<T>> {
+export async function stateFile<T>({
+  stateDir,
+  file,
+  schema,
+  fallback,
+  onError,
+}: StateFileOptions<T>): Promise<StateFile<T>> {
   let known = fallback
   try {
     const text = await stateDir.read(file)
@@ -30,19 +36,21 @@ export async function stateFile<T>({ stateDir, file, schema, fallback, onError }
     // spoilt: begin anew
   }
   let turn = Promise.resolve()
-  let next: T | undefined
+  let next: { readonly value: T } | undefined
+  const write = async (before: Promise<void>): Promise<void> => {
+    await before
+    if (next === undefined) return
+    const { value } = next
+    next = undefined
+    await stateDir.write(file, `${JSON.stringify(value)}\n`).catch(onError)
+  }
   return {
     known,
     save(value) {
       // of several in a row only the last is written
       const first = next === undefined
-      next = value
-      if (!first) return
-      turn = turn.then(async () => {
-        const text = `${JSON.stringify(next)}\n`
-        next = undefined
-        await stateDir.write(file, text).catch(onError)
-      })
+      next = { value }
+      if (first) turn = write(turn)
     },
     settled: () => turn,
   }

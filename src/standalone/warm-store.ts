@@ -6,7 +6,10 @@ import { type StateFile, stateFile } from './state-file.ts'
 
 const schema = z.record(z.string(), z.record(z.string(), z.number()))
 
-export function warmFile(stateDir: StateDir, onError: (error: unknown) => void): Promise<StateFile<Readonly<Record<string, Uses>>>> {
+export function warmFile(
+  stateDir: StateDir,
+  onError: (error: unknown) => void,
+): Promise<StateFile<Readonly<Record<string, Uses>>>> {
   return stateFile({ stateDir, file: 'warm.json', schema, fallback: {}, onError })
 }
 

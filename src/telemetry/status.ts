@@ -56,9 +56,15 @@ export function meshStatus(core: Core, server: XdsServer<View>): MeshStatus {
           connectedSince: new Date(proxy.connectedAt).toISOString(),
           types: proxy.types.map(({ type, pending, resources }) => ({
             type,
-            acknowledged: resources.filter(({ sent, acknowledged }) => sent !== undefined && sent === acknowledged).length,
-            pending: pending + resources.filter(({ sent, acknowledged, refused }) => sent !== acknowledged && refused === undefined).length,
-            refused: resources.flatMap(({ name, refused }) => (refused === undefined ? [] : { name, version: refused.version, message: refused.message })),
+            acknowledged: resources.filter(({ sent, acknowledged }) => sent !== undefined && sent === acknowledged)
+              .length,
+            pending:
+              pending +
+              resources.filter(({ sent, acknowledged, refused }) => sent !== acknowledged && refused === undefined)
+                .length,
+            refused: resources.flatMap(({ name, refused }) =>
+              refused === undefined ? [] : { name, version: refused.version, message: refused.message },
+            ),
             resources,
           })),
         })),

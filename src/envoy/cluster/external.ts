@@ -30,7 +30,11 @@ export function externalCluster(mesh: Mesh, name: string, wanted: ExternalName):
   const targets = unverified
     ? []
     : spec.endpoints.length > 0
-      ? spec.endpoints.map((endpoint) => ({ address: endpoint.address, port: endpoint.port ?? targetPort, weight: endpoint.weight }))
+      ? spec.endpoints.map((endpoint) => ({
+          address: endpoint.address,
+          port: endpoint.port ?? targetPort,
+          weight: endpoint.weight,
+        }))
       : spec.resolution === 'Static'
         ? spec.addresses.map((address) => ({ address, port: targetPort, weight: 1 }))
         : [{ address: host, port: targetPort, weight: 1 }]
@@ -39,7 +43,11 @@ export function externalCluster(mesh: Mesh, name: string, wanted: ExternalName):
     alt_stat_name: `${host}.${external.port}`.replaceAll(':', '_'),
     type: spec.resolution === 'Static' ? 'STATIC' : 'STRICT_DNS',
     // a name that does not resolve must not hold back the discovery of everything else
-    ...(spec.resolution !== 'Static' && { wait_for_warm_on_init: false, dns_lookup_family: 'ALL' as const, respect_dns_ttl: true }),
+    ...(spec.resolution !== 'Static' && {
+      wait_for_warm_on_init: false,
+      dns_lookup_family: 'ALL' as const,
+      respect_dns_ttl: true,
+    }),
     ...connectionSettings(mesh.policies.external(external.key, external.port), {
       http: protocol === 'http' || protocol === 'http2' || protocol === 'auto',
       protocol,
@@ -90,7 +98,9 @@ export function isExternal(mesh: Mesh, { host, address, namespace }: ExternalNam
   const visible = mesh.externals.visible.get(namespace)
   if (host !== undefined) return visible.some(({ hosts }) => hosts.some((own) => fits(own, host)))
   const ranges = meshRanges(mesh.settings.get(''))
-  return address !== undefined && !contains(ranges, address) && visible.some(({ addresses }) => addresses.includes(address))
+  return (
+    address !== undefined && !contains(ranges, address) && visible.some(({ addresses }) => addresses.includes(address))
+  )
 }
 
 /** Where Debian, Alpine and the distroless images keep the system's certificates. */
@@ -100,11 +110,10 @@ function originatedTls(mesh: Mesh, external: External, host: string): Extension 
   const { tls } = external.spec
   if (tls === undefined) return undefined
   const sni = tls.sni ?? host
-  const sans = (tls.subjectAltNames ?? []).map(
-    (name): SanMatcher =>
-      name.type === 'URI'
-        ? { san_type: 'URI', matcher: { exact: name.uri ?? '' } }
-        : { san_type: 'DNS', matcher: { exact: name.hostname ?? '' } },
+  const sans = (tls.subjectAltNames ?? []).map((name): SanMatcher =>
+    name.type === 'URI'
+      ? { san_type: 'URI', matcher: { exact: name.uri ?? '' } }
+      : { san_type: 'DNS', matcher: { exact: name.hostname ?? '' } },
   )
   const trust = mesh.externals.trust.get(external.key)
   return extension('envoy.transport_sockets.tls', 'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', {
@@ -116,7 +125,9 @@ function originatedTls(mesh: Mesh, external: External, host: string): Extension 
       },
       ...(tls.alpnProtocols !== undefined && { alpn_protocols: tls.alpnProtocols }),
       ...(tls.clientCertificateRef && {
-        tls_certificate_sds_secret_configs: [{ name: secretName(external.key, tls.clientCertificateRef.name), sds_config: ADS }],
+        tls_certificate_sds_secret_configs: [
+          { name: secretName(external.key, tls.clientCertificateRef.name), sds_config: ADS },
+        ],
       }),
       validation_context: {
         trusted_ca: trust.kind === 'pem' ? { inline_string: trust.pem } : { filename: SYSTEM_CERTIFICATES },

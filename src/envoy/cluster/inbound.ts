@@ -43,7 +43,11 @@ export function inboundCluster({ name, application, ipv6 }: InboundClusterOption
             endpoints: [
               {
                 lb_endpoints: [
-                  { endpoint: { address: { socket_address: { address: application.address, port_value: application.port } } } },
+                  {
+                    endpoint: {
+                      address: { socket_address: { address: application.address, port_value: application.port } },
+                    },
+                  },
                 ],
               },
             ],
@@ -74,4 +78,9 @@ export const passthroughCluster = (): Cluster => ({
 })
 
 /** Nowhere. */
-export const refusedCluster = (): Cluster => ({ name: REFUSED, type: 'STATIC', connect_timeout: '1s', load_assignment: { cluster_name: REFUSED } })
+export const refusedCluster = (): Cluster => ({
+  name: REFUSED,
+  type: 'STATIC',
+  connect_timeout: '1s',
+  load_assignment: { cluster_name: REFUSED },
+})

@@ -44,7 +44,10 @@ export function outboundCluster(mesh: Mesh, name: string, namespace: string): Co
   if (destination.kind === 'workload') return plain(workloadCluster(mesh, name, parsed, destination))
   const frontend: PortRef = { service: destination.service.key, port: destination.port.port }
   if (parsed.kind === 'http' && mesh.http.get(frontendKey(mesh, frontend, namespace)) !== undefined)
-    return { message: loopCluster(name), requires: [{ type: VIRTUAL_HOST, name: virtualHostName(parsed.address, parsed.port) }] }
+    return {
+      message: loopCluster(name),
+      requires: [{ type: VIRTUAL_HOST, name: virtualHostName(parsed.address, parsed.port) }],
+    }
   return plain(serviceCluster(mesh, name, parsed, frontend, destination.port.protocol, namespace))
 }
 
@@ -157,7 +160,10 @@ function workloadCluster(
       protocol,
       hostname: workload.name,
     }),
-    ...(secured && sockets(mesh, parsed.kind === 'http', protocol, [{ namespace: workload.namespace, name: workload.serviceAccount }])),
+    ...(secured &&
+      sockets(mesh, parsed.kind === 'http', protocol, [
+        { namespace: workload.namespace, name: workload.serviceAccount },
+      ])),
   }
 }
 

@@ -5,10 +5,18 @@ export const originalDst = (): Extension =>
   extension('envoy.filters.listener.original_dst', 'envoy.extensions.filters.listener.original_dst.v3.OriginalDst', {})
 
 export const tlsInspector = (): Extension =>
-  extension('envoy.filters.listener.tls_inspector', 'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector', {})
+  extension(
+    'envoy.filters.listener.tls_inspector',
+    'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector',
+    {},
+  )
 
 export const httpInspector = (): Extension =>
-  extension('envoy.filters.listener.http_inspector', 'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector', {})
+  extension(
+    'envoy.filters.listener.http_inspector',
+    'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector',
+    {},
+  )
 
 /** What the HTTP inspector calls the plaintext protocols that it knows. */
 export const HTTP_PROTOCOLS: readonly string[] = ['http/1.0', 'http/1.1', 'h2c']

@@ -59,7 +59,9 @@ export function inboundListener(options: InboundOptions): Message<'envoy.config.
       ...declared,
       ...(bind === undefined
         ? [
-            ...extra.flatMap(({ port, mode }) => chains({ destination_port: port }, `${port}-`, 'auto', mode, INBOUND, settings)),
+            ...extra.flatMap(({ port, mode }) =>
+              chains({ destination_port: port }, `${port}-`, 'auto', mode, INBOUND, settings),
+            ),
             ...chains({}, '', 'auto', mtls.mode, INBOUND, settings),
             // a direct connection to the listener itself would be sent round in circles
             {
@@ -122,7 +124,10 @@ function chains(
       return [
         mesh([ALPN_HTTP, ALPN_TCP], tcp(), 'mtls'),
         ...(permissive
-          ? [plain({ transport_protocol: 'raw_buffer' }, tcp(), 'plaintext'), plain({ transport_protocol: 'tls' }, tcp(), 'tls')]
+          ? [
+              plain({ transport_protocol: 'raw_buffer' }, tcp(), 'plaintext'),
+              plain({ transport_protocol: 'tls' }, tcp(), 'tls'),
+            ]
           : []),
       ]
     case 'auto':
@@ -131,7 +136,11 @@ function chains(
         mesh([ALPN_TCP], tcp(), 'mtls-tcp'),
         ...(permissive
           ? [
-              plain({ transport_protocol: 'raw_buffer', application_protocols: HTTP_PROTOCOLS }, http(), 'plaintext-http'),
+              plain(
+                { transport_protocol: 'raw_buffer', application_protocols: HTTP_PROTOCOLS },
+                http(),
+                'plaintext-http',
+              ),
               plain({ transport_protocol: 'raw_buffer' }, tcp(), 'plaintext-tcp'),
               plain({ transport_protocol: 'tls' }, tcp(), 'tls'),
             ]

@@ -7,16 +7,7 @@ import { extension, type Extension, type Message } from '../../proto/types.ts'
 import { accessLogs } from '../access-log.ts'
 import { connectionManager } from '../hcm.ts'
 import { ADS, clusterFromFormat, earlyMutation, removeHeader, setHeader, socketAddresses } from '../messages.ts'
-import {
-  AGAIN,
-  DST_HEADER,
-  EXTERNAL,
-  OUTBOUND,
-  OUTBOUND_PORT,
-  PASS_HEADER,
-  PASSTHROUGH,
-  REFUSED,
-} from '../names.ts'
+import { AGAIN, DST_HEADER, EXTERNAL, OUTBOUND, OUTBOUND_PORT, PASS_HEADER, PASSTHROUGH, REFUSED } from '../names.ts'
 import { requestFilters } from '../route/http-filters.ts'
 import { HTTP_PROTOCOLS, httpInspector, INSPECTION, originalDst, tlsInspector } from './filters.ts'
 
@@ -108,7 +99,7 @@ export function againListener(): Listener {
             routes: OUTBOUND,
             side: 'Outbound',
             early: earlyMutation(mutations),
-            filters: [...requestFilters(), onDemandFilter()],
+            filters: requestFilters([onDemandFilter()]),
           }),
         ],
       },
@@ -117,14 +108,18 @@ export function againListener(): Listener {
 }
 
 /** Requests to the mesh: the destination is what was dialled (or what an upstream's port stands for), never what a client wrote. */
-export function outboundHttp(settings: Settings, onDemand: boolean, destination = '%DOWNSTREAM_LOCAL_ADDRESS%'): Extension {
+export function outboundHttp(
+  settings: Settings,
+  onDemand: boolean,
+  destination = '%DOWNSTREAM_LOCAL_ADDRESS%',
+): Extension {
   return connectionManager({
     statPrefix: OUTBOUND,
     routes: OUTBOUND,
     side: 'Outbound',
     settings,
     early: earlyMutation([setHeader(DST_HEADER, destination), removeHeader(PASS_HEADER)]),
-    filters: [...requestFilters(), ...(onDemand ? [onDemandFilter()] : [])],
+    filters: requestFilters(onDemand ? [onDemandFilter()] : []),
   })
 }
 
@@ -153,13 +148,11 @@ function knownTlsChains(address: string, names: readonly string[], settings: Set
       filter_chain_match: { ...match, application_protocols: HTTP_PROTOCOLS },
       filters: [outboundHttp(settings, false)],
     },
-    ...[...new Set([...names, ''])].map(
-      (sni): FilterChain => ({
-        name: `${prefix}-tls|${sni}`,
-        filter_chain_match: { ...match, transport_protocol: 'tls', ...(sni !== '' && { server_names: [sni] }) },
-        filters: tlsFilters('%DOWNSTREAM_LOCAL_ADDRESS%', sni, settings, false),
-      }),
-    ),
+    ...[...new Set([...names, ''])].map((sni): FilterChain => ({
+      name: `${prefix}-tls|${sni}`,
+      filter_chain_match: { ...match, transport_protocol: 'tls', ...(sni !== '' && { server_names: [sni] }) },
+      filters: tlsFilters('%DOWNSTREAM_LOCAL_ADDRESS%', sni, settings, false),
+    })),
     {
       name: `${prefix}-tcp`,
       filter_chain_match: match,
@@ -199,7 +192,9 @@ function externalChains(externals: readonly External[], settings: Settings, onDe
       .flatMap((port) => port.addresses)
       .filter((address) => !contains(ranges, address))
       .filter(free)
-    const match = { prefix_ranges: addresses.map((address) => cidrRange(`${address}/${address.includes(':') ? 128 : 32}`)) }
+    const match = {
+      prefix_ranges: addresses.map((address) => cidrRange(`${address}/${address.includes(':') ? 128 : 32}`)),
+    }
     return [
       ...(names.length === 0
         ? []
