@@ -105,7 +105,13 @@ function plain(host: string, port: number): net.Socket {
 }
 
 function ownTls(host: string, port: number): net.Socket {
-  return tls.connect({ host, port, servername: 'web.example.com', ALPNProtocols: ['http/1.1'], rejectUnauthorized: false })
+  return tls.connect({
+    host,
+    port,
+    servername: 'web.example.com',
+    ALPNProtocols: ['http/1.1'],
+    rejectUnauthorized: false,
+  })
 }
 
 function meshTls(alpn: string): (host: string, port: number) => net.Socket {
