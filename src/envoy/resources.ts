@@ -227,7 +227,8 @@ export function buildResources(options: ResourcesOptions): Resources {
     if (name === OUTBOUND) {
       if (view.interception === 'None') return undefined
       const externals = mesh.externals.visible.get(view.namespace)
-      return outboundListener({ ipv6: view.ipv6, onDemand, settings, externals, tlsNames: tlsNames(view) })
+      const ranges = mesh.ranges.get('')
+      return outboundListener({ ipv6: view.ipv6, onDemand, settings, ranges, externals, tlsNames: tlsNames(view) })
     }
     if (name === AGAIN) return againListener()
     const workload = mesh.services.workload.get(view.workload)

@@ -10,6 +10,7 @@ import { buildLookup, type Lookup, ROUTE_KINDS } from './lookup.ts'
 import { buildMtls, modeOf, type Mtls } from './mtls.ts'
 import { buildPatches, type PatchInEffect } from './patches.ts'
 import { buildPolicies, type Policies } from './policies.ts'
+import { buildRanges } from './ranges.ts'
 import { buildServices, type Services } from './services.ts'
 import { buildSettings, type Settings } from './settings.ts'
 import { buildTcp, type TcpFrontends } from './tcp.ts'
@@ -17,6 +18,8 @@ import { buildTcp, type TcpFrontends } from './tcp.ts'
 export interface Mesh {
   readonly lookup: Lookup
   readonly settings: Reader<Settings>
+  /** Address ranges of the mesh, by the empty key. */
+  readonly ranges: Reader<readonly string[]>
   readonly services: Services
   readonly frontends: Frontends
   /** By `service key:port|client namespace`. */
@@ -52,6 +55,7 @@ export function buildMesh(graph: Graph, catalog: Catalog): Mesh {
   return {
     lookup,
     settings,
+    ranges: buildRanges(graph, catalog, settings),
     services,
     frontends,
     http: buildHttp(graph, catalog, services, frontends, policies),

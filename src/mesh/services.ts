@@ -30,8 +30,8 @@ export interface Services {
   readonly destination: Reader<Destination | undefined>
   /** By `namespace/name:port`: what stands behind a Service's port. */
   readonly endpoints: Reader<readonly Endpoint[]>
-  /** By `namespace/name:port`: the accounts that its instances with mesh TLS run as, sorted; none have it where undefined. */
-  readonly identities: Reader<readonly Account[] | undefined>
+  /** By `namespace/name:port`: the accounts that its instances run as, sorted; whether they have a proxy is not asked. */
+  readonly identities: Reader<readonly Account[]>
   /** Keys of the Workloads that a label selector picks, by `namespace|label=value,…`. */
   readonly selected: Reader<readonly string[]>
 }
@@ -227,13 +227,11 @@ export function buildServices(graph: Graph, catalog: Catalog, lookup: Lookup, op
     sameJson,
   )
 
-  const identities = graph.derive<readonly Account[] | undefined>(
+  const identities = graph.derive<readonly Account[]>(
     'mesh.identities',
     (key) => {
-      const secured = endpoints.get(key).filter((endpoint) => endpoint.tls)
-      if (secured.length === 0) return undefined
       const accounts = new Map<string, Account>()
-      for (const { serviceAccount } of secured)
+      for (const { serviceAccount } of endpoints.get(key))
         if (serviceAccount !== undefined)
           accounts.set(keyOf(serviceAccount.namespace, serviceAccount.name), serviceAccount)
       return [...accounts].toSorted(([a], [b]) => compare(a, b)).map(([, account]) => account)

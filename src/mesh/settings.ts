@@ -31,7 +31,7 @@ export function buildSettings(graph: Graph, catalog: Catalog): Reader<Settings> 
   )
 }
 
-/** The ranges whose addresses take the on-demand path: the mesh's own and what its settings add, sorted. */
+/** The ranges that the settings give the mesh, sorted. */
 export function meshRanges(settings: Settings): readonly string[] {
   const ranges = [settings.serviceRange, settings.workloadRange, ...settings.addressRanges]
   // Envoy refuses a listener in which one range stands twice, however it is written

@@ -1,7 +1,7 @@
 // Hosts outside the mesh. Envoy resolves their names itself and dials what it finds, never the address that a client chose.
 import type { External } from '../../mesh/external.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
-import { contains, meshRanges } from '../../mesh/settings.ts'
+import { contains } from '../../mesh/settings.ts'
 import { fits } from '../../mesh/tcp.ts'
 import { extension, type Extension, type Message } from '../../proto/types.ts'
 import { ADS } from '../messages.ts'
@@ -97,7 +97,7 @@ export function externalOf(mesh: Mesh, wanted: ExternalName): { external: Extern
 export function isExternal(mesh: Mesh, { host, address, namespace }: ExternalName): boolean {
   const visible = mesh.externals.visible.get(namespace)
   if (host !== undefined) return visible.some(({ hosts }) => hosts.some((own) => fits(own, host)))
-  const ranges = meshRanges(mesh.settings.get(''))
+  const ranges = mesh.ranges.get('')
   return (
     address !== undefined && !contains(ranges, address) && visible.some(({ addresses }) => addresses.includes(address))
   )

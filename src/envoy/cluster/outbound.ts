@@ -152,7 +152,6 @@ function workloadCluster(
   destination: Extract<Destination, { kind: 'workload' }>,
 ): Cluster {
   const { workload, port, protocol } = destination
-  const secured = mesh.meshed.get(workload.key) === true || mesh.strict(workload.key, port)
   return {
     ...base(name, `${workload.name}.${workload.namespace}.${port}`),
     ...connectionSettings(mesh.policies.instance(workload.namespace), {
@@ -160,10 +159,9 @@ function workloadCluster(
       protocol,
       hostname: workload.name,
     }),
-    ...(secured &&
-      sockets(mesh, parsed.kind === 'http', protocol, [
-        { namespace: workload.namespace, name: workload.serviceAccount },
-      ])),
+    ...sockets(mesh, parsed.kind === 'http', protocol, [
+      { namespace: workload.namespace, name: workload.serviceAccount },
+    ]),
   }
 }
 
@@ -180,8 +178,7 @@ interface Instances {
 
 function instances(mesh: Mesh, name: string, given: Instances): Cluster {
   const { namespace, name: service } = splitKey(given.stat.service)
-  const found = given.backends.map(({ service: key, port }) => mesh.services.identities.get(`${key}:${port}`))
-  const secured = found.filter((accounts) => accounts !== undefined)
+  const accounts = given.backends.flatMap(({ service: key, port }) => mesh.services.identities.get(`${key}:${port}`))
   return {
     ...base(name, `${service}.${namespace}.${given.stat.port}`),
     ...connectionSettings(given.policy, {
@@ -190,7 +187,7 @@ function instances(mesh: Mesh, name: string, given: Instances): Cluster {
       hostname: `${service}.${namespace}`,
       localityWeighted: given.weighted,
     }),
-    ...(secured.length > 0 && sockets(mesh, given.http, given.protocol, secured.flat())),
+    ...sockets(mesh, given.http, given.protocol, accounts),
   }
 }
 
@@ -201,7 +198,10 @@ const base = (name: string, stat: string): Cluster => ({
   eds_cluster_config: { eds_config: ADS },
 })
 
-/** Mesh TLS to the instances that have it, plaintext to the others: the endpoints' metadata says which. */
+/**
+ * Mesh TLS to the instances that have it, plaintext to the others: the endpoints' metadata says which. Always both, so that an
+ * instance that turns to TLS never meets a cluster that has only plaintext, however updates of the two arrive.
+ */
 function sockets(
   mesh: Mesh,
   http: boolean,

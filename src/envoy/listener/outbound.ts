@@ -1,7 +1,7 @@
 // The one outbound listener. It does not change as services come and go: whatever an application dials becomes the name of a
 // cluster, which is asked for when it is first used. Only addresses of the mesh take that path; hosts outside that are allowed by
 // name are recognised by SNI or Host; the rest passes or is refused, as the mesh says.
-import { contains, meshRanges, type Settings } from '../../mesh/settings.ts'
+import { contains, type Settings } from '../../mesh/settings.ts'
 import type { External } from '../../mesh/external.ts'
 import { extension, type Extension, type Message } from '../../proto/types.ts'
 import { accessLogs } from '../access-log.ts'
@@ -19,6 +19,8 @@ export interface OutboundOptions {
   readonly ipv6: boolean
   readonly onDemand: boolean
   readonly settings: Settings
+  /** Address ranges of the mesh. */
+  readonly ranges: readonly string[]
   readonly externals: readonly External[]
   /** Host names of TLSRoutes by address: for a client that cannot ask for a cluster by the SNI that it meets. */
   readonly tlsNames: ReadonlyMap<string, readonly string[]>
@@ -26,7 +28,7 @@ export interface OutboundOptions {
 
 export function outboundListener(options: OutboundOptions): Listener {
   const { settings, onDemand } = options
-  const mesh = { prefix_ranges: meshRanges(settings).map(cidrRange) }
+  const mesh = { prefix_ranges: options.ranges.map(cidrRange) }
   const refuse = settings.outbound.unknownDestinations === 'Refuse'
   return {
     name: OUTBOUND,
@@ -55,7 +57,7 @@ export function outboundListener(options: OutboundOptions): Listener {
         filter_chain_match: mesh,
         filters: tcpFilters('%DOWNSTREAM_LOCAL_ADDRESS%', settings, onDemand),
       },
-      ...externalChains(options.externals, settings, onDemand),
+      ...externalChains(options),
       {
         name: 'external-http',
         // TLS that offers "http/1.1" is not HTTP here
@@ -179,8 +181,7 @@ function tcpProxy(cluster: string, settings: Settings, onDemand = false): Extens
 }
 
 /** Chains of its own for each ExternalService: adding one leaves the connections of the others alone. */
-function externalChains(externals: readonly External[], settings: Settings, onDemand: boolean): FilterChain[] {
-  const ranges = meshRanges(settings)
+function externalChains({ externals, settings, ranges, onDemand }: OutboundOptions): FilterChain[] {
   const byKey = Map.groupBy(externals, ({ key }) => key)
   // one host may have ports of several ExternalServices, but only one chain: which port was dialled is in the cluster's name
   const taken = new Set<string>()
