@@ -33,7 +33,7 @@ describe('TrafficPolicies', () => {
     return (await result).answers
   }
   const statuses = async (url: string, count: number, headers: Record<string, string> = {}) =>
-    [...new Set((await many(url, count, headers)).map(({ status }) => status))].toSorted()
+    [...new Set((await many(url, count, headers)).map(({ status }) => status))].toSorted((x, y) => x - y)
 
   describe('which one wins', () => {
     const abort = (status: number): string => `faultInjection: { abort: { httpStatus: ${status} } }`
