@@ -7,8 +7,9 @@ import { typeOfUrl } from './types.ts'
 
 const WILDCARD = '*'
 
-/** Responses of one type that a client may leave unanswered before it is sent no more of that type. */
+/** Responses of one type that a client may leave unanswered, and the names in them, before it is sent no more of that type. */
 const MOST_UNANSWERED = 32
+const MOST_UNANSWERED_NAMES = 1_000
 
 /** A response is closed when it holds this much. */
 const RESPONSE_BYTES = 256 * 1024
@@ -42,7 +43,7 @@ export class DeltaSession<Client> extends Session<Client> {
       bytes = 0
     }
     for (const entry of entries) {
-      if (type.unanswered >= MOST_UNANSWERED || !this.hasRoom) break
+      if (isFull(type) || !this.hasRoom) break
       if (!isPending(entry) || !this.mayGo(entry)) continue
       const resource = available(entry)
       if (entry.alone !== undefined && entry.alone === (resource?.version ?? GONE)) {
@@ -106,6 +107,9 @@ export class DeltaSession<Client> extends Session<Client> {
     type.owed = undefined
   }
 }
+
+const isFull = (type: TypeState): boolean =>
+  type.unanswered >= MOST_UNANSWERED || type.unansweredNames >= MOST_UNANSWERED_NAMES
 
 function decode(message: Uint8Array): DeltaRequest {
   try {

@@ -37,8 +37,9 @@ export interface TypeState {
   named: boolean
   /** A first answer is owed even if there is nothing to put into it: Envoy's start waits for it. */
   greeting: boolean
-  /** Responses that the client has not answered. */
+  /** Responses that the client has not answered, and how many names they hold. */
   unanswered: number
+  unansweredNames: number
   /** Before the type is asked for: names that must be sent then, whatever versions the client brings. */
   owed: Set<string> | undefined
 }
@@ -58,6 +59,7 @@ export function createTypeState(name: TypeName, removable: (traits: TypeTraits) 
     named: false,
     greeting: false,
     unanswered: 0,
+    unansweredNames: 0,
     owed: undefined,
   }
 }

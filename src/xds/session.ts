@@ -181,6 +181,7 @@ export abstract class Session<Client> implements Disposable {
   protected respond(type: TypeState, items: readonly Item[], message: Buffer): Flight {
     type.greeting = false
     type.unanswered++
+    type.unansweredNames += items.length
     const flight = items.map(({ entry, resource }): Sent => {
       const before = entry.version
       if (resource === undefined) {
@@ -206,6 +207,7 @@ export abstract class Session<Client> implements Disposable {
   /** The client took a response. */
   protected accept(type: TypeState, flight: Flight): void {
     type.unanswered--
+    type.unansweredNames -= flight.length
     for (const { entry, version, requires, removals } of flight) {
       entry.inFlight--
       // by far the commonest: it has what it should have, and nothing follows from that
@@ -232,6 +234,7 @@ export abstract class Session<Client> implements Disposable {
    */
   protected refuse(type: TypeState, flight: Flight, suspects: Flight, message: string): void {
     type.unanswered--
+    type.unansweredNames -= flight.length
     this.#options.metrics.refused(type.traits.label)
     for (const { entry, version, before, removals } of flight) {
       entry.inFlight--

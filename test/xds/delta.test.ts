@@ -242,6 +242,18 @@ describe('slow clients', () => {
     expect(at.session.pending).toBe(1)
   })
 
+  it('counts the names in what is unanswered too, for each is remembered', () => {
+    const at = new DeltaHarness({ answers: 'never' })
+    const names = Array.from({ length: 600 }, (_, index) => `e${index}`)
+    for (const name of names) at.source.set(ENDPOINTS, name, '0')
+    at.peer.subscribe(ENDPOINTS, ...names)
+    for (let change = 1; change <= 10; change++) {
+      for (const name of names) at.source.set(ENDPOINTS, name, String(change))
+      at.commit().pump()
+    }
+    expect(at.peer.received).toBe(2)
+  })
+
   it('sends the latest when such a client answers after all', () => {
     const at = new DeltaHarness({ answers: 'hold' })
     at.source.set(ENDPOINTS, 'a', '0')
