@@ -70,7 +70,7 @@ function print(event: RunnerEvent, quiet: boolean): void {
     case 'placed':
       return line(workload, `placed at ${event.addresses.join(', ')}`)
     case 'proxy-ready':
-      return line(workload, 'proxy ready')
+      return line(workload, `proxy ready, its log is ${event.log}`)
     case 'app-started':
       return line(workload, `application started, pid ${event.pid}`)
     case 'proxy-exited':

@@ -32,7 +32,8 @@ export interface ProxyAccess {
 
 export type RunnerEvent =
   | { readonly type: 'placed'; readonly workload: string; readonly addresses: readonly string[] }
-  | { readonly type: 'proxy-ready'; readonly workload: string }
+  /** `log` is the file that its Envoy writes to, access logs to standard output among the rest. */
+  | { readonly type: 'proxy-ready'; readonly workload: string; readonly log: string }
   | { readonly type: 'proxy-exited'; readonly workload: string; readonly reason: string }
   | { readonly type: 'app-started'; readonly workload: string; readonly pid: number }
   | { readonly type: 'app-exited'; readonly workload: string; readonly reason: string }

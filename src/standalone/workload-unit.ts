@@ -149,7 +149,7 @@ export class WorkloadUnit {
     if (desired === undefined) return
     const running = this.#running === undefined ? await this.#bringUp(desired) : { ...this.#running, workload: desired }
     this.#running = running
-    await this.#untilReady(running.proxy, signal)
+    await this.#untilReady(running, signal)
     if (desired.run !== undefined && running.app === undefined) await this.#startApp(running)
   }
 
@@ -181,11 +181,11 @@ export class WorkloadUnit {
     }
   }
 
-  async #untilReady(proxy: EnvoyProcess, signal: AbortSignal): Promise<void> {
+  async #untilReady({ proxy, files }: Running, signal: AbortSignal): Promise<void> {
     if (await proxy.isReady()) return
     do await delay(READY_POLL_MS, undefined, { signal })
     while (!(await proxy.isReady()))
-    this.#tell({ type: 'proxy-ready' })
+    this.#tell({ type: 'proxy-ready', log: files.log })
   }
 
   async #startApp(running: Running): Promise<void> {
