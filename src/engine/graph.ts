@@ -5,6 +5,8 @@
 // a result that is equal to the old one stops there (early cut-off). Dependencies are the reads that a computation really
 // made, so a derivation is a pure function of its key and of what it reads, and recomputing everything gives the same.
 
+import { adding, each, type Few, removing } from './few.ts'
+
 /** A readable cell: a row of a table or one key of a derivation. */
 export interface Reader<V> {
   readonly name: string
@@ -44,7 +46,7 @@ interface Node {
   error: unknown
   failed: boolean
   inputs: readonly Node[]
-  dependents: Set<Node> | undefined
+  dependents: Few<Node>
   watchers: Set<NodeWatch<unknown>> | undefined
 }
 
@@ -250,7 +252,7 @@ export class Graph {
 
   /** Marks everything downstream of a changed node. */
   #spread(node: Node): void {
-    for (const dependent of node.dependents ?? []) this.#suspect(dependent, STALE)
+    for (const dependent of each(node.dependents)) this.#suspect(dependent, STALE)
   }
 
   #suspect(node: Node, state: typeof CHECK | typeof STALE): void {
@@ -258,7 +260,7 @@ export class Graph {
     if (before < state) node.state = state
     if (before !== CLEAN) return
     if (node.watchers !== undefined) this.#suspects.add(node)
-    for (const dependent of node.dependents ?? []) this.#suspect(dependent, CHECK)
+    for (const dependent of each(node.dependents)) this.#suspect(dependent, CHECK)
   }
 
   /** Brings one node up to date; says whether its value changed. */
@@ -312,7 +314,7 @@ export class Graph {
       if (same || (node.value === undefined && value === undefined)) return false
       node.value = value
     }
-    for (const dependent of node.dependents ?? []) dependent.state = STALE
+    for (const dependent of each(node.dependents)) dependent.state = STALE
     if (node.watchers !== undefined) {
       const untold = this.#untold.get(node)
       if (untold === undefined) this.#untold.set(node, { failedBefore, watchers: new Set(node.watchers) })
@@ -324,15 +326,12 @@ export class Graph {
   #link(node: Node, reads: ReadonlySet<Node>): void {
     for (const input of node.inputs) {
       if (reads.has(input)) continue
-      input.dependents?.delete(node)
-      if (input.dependents?.size === 0) {
-        input.dependents = undefined
-        this.#orphaned(input)
-      }
+      const before = input.dependents
+      input.dependents = removing(before, node)
+      if (before !== undefined) this.#orphaned(input)
     }
     for (const input of reads) {
-      input.dependents ??= new Set()
-      input.dependents.add(node)
+      input.dependents = adding(input.dependents, node)
       this.#orphans.delete(input)
     }
     node.inputs = [...reads]
@@ -358,11 +357,9 @@ export class Graph {
       if (node.dependents !== undefined || node.watchers !== undefined) continue
       node.owner.nodes.delete(node.key)
       for (const input of node.inputs) {
-        input.dependents?.delete(node)
-        if (input.dependents?.size === 0) {
-          input.dependents = undefined
-          this.#orphaned(input)
-        }
+        const before = input.dependents
+        input.dependents = removing(before, node)
+        if (before !== undefined) this.#orphaned(input)
       }
     }
   }
