@@ -77,7 +77,10 @@ export function buildCore(options: CoreOptions): Core {
       return { maxEntries, maxAge: durationMs(maxAge) }
     },
   })
-  const gather = new Gather(options.clock, () => graph.commit())
+  const gather = new Gather(options.clock, () => {
+    graph.commit()
+    refusedNames.committed()
+  })
   const changed = (): void => gather.within(GATHER.others)
   for (const kind of Object.keys(kinds) as KindName[]) {
     const soon = ENDPOINT_KINDS.has(kind) ? GATHER.endpoints : GATHER.others

@@ -128,6 +128,10 @@ export class Delivery implements ResourceSource<View> {
     changed()
   }
 
+  answersLater(view: View, type: string, name: string): boolean {
+    return type === CLUSTER && this.#options.refusedNames.isFresh(view.workload, name)
+  }
+
   refused(view: View, refusal: Refusal): void {
     this.#options.onRefused?.(view, refusal)
   }

@@ -8,6 +8,8 @@ const MOST = 10_000
 export class RefusedNames {
   readonly #names: Table<readonly string[]>
   readonly #sets = new Map<string, Set<string>>()
+  /** Since the last commit. */
+  readonly #fresh = new Set<string>()
   readonly reader: Reader<readonly string[]>
 
   constructor(graph: Graph) {
@@ -21,7 +23,18 @@ export class RefusedNames {
     if (set === undefined) this.#sets.set(workload, (set = new Set()))
     if (set.has(name) || set.size >= MOST) return
     set.add(name)
+    this.#fresh.add(`${workload} ${name}`)
     this.#publish(workload, set)
+  }
+
+  /** Whether the virtual host that refuses a name is still to be made: only then may its asking be answered. */
+  isFresh(workload: string, name: string): boolean {
+    return this.#fresh.has(`${workload} ${name}`)
+  }
+
+  /** What was added so far is in force. */
+  committed(): void {
+    this.#fresh.clear()
   }
 
   delete(workload: string, name: string): void {

@@ -251,6 +251,17 @@ export function buildResources(options: ResourcesOptions): Resources {
   const tlsNames = ({ stateOfTheWorld, namespace }: View) =>
     stateOfTheWorld ? visibleTlsNames(mesh, namespace) : noNames
 
+  /** An address that neither the mesh nor a host outside has, as a namespace sees it. */
+  const isNobodys = (name: string, namespace: string): boolean => {
+    const parsed = parseClusterName(name)
+    if (parsed === undefined || parsed.kind === 'external' || parsed.kind === 'backend') return false
+    const { address, port } = parsed
+    return (
+      mesh.services.destination.get(formatClusterName({ kind: 'http', address, port })) === undefined &&
+      !mesh.externals.visible.get(namespace).some((external) => external.addresses.includes(address))
+    )
+  }
+
   const resource = graph.derive<Resource | undefined>(
     'envoy.resource',
     (key) => {
@@ -262,6 +273,8 @@ export function buildResources(options: ResourcesOptions): Resources {
       if (inbound !== undefined) return inbounds.get(`${type}\n${name}\n${JSON.stringify(inbound)}`)
       switch (type) {
         case CLUSTER:
+          // an application may dial thousands: each has as few cells as possible
+          if (isNobodys(name, view.namespace)) return undefined
           return clusters.get(`${name}\n${narrow(name, view.namespace)}`)
         case ENDPOINTS:
           return endpoints.get(

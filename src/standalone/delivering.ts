@@ -10,6 +10,7 @@ export function delivering(delivery: ResourceSource<View>, leases: SvidLeases, m
     refused: (view, refusal) => delivery.refused(view, refusal),
     accepted: (view, type, name, version) => delivery.accepted(view, type, name, version),
     asked: (view, type, name, found) => delivery.asked(view, type, name, found),
+    answersLater: (view, type, name) => delivery.answersLater?.(view, type, name) ?? false,
     released: (view, type, name) => delivery.released(view, type, name),
     connected(view) {
       leases.connected(view)

@@ -83,7 +83,8 @@ function sorted(types: TypeState[], requirements: Requirements): readonly Batch[
   types.sort((a, b) => a.traits.rank - b.traits.rank)
   for (const [place, type] of types.entries()) {
     for (const entry of type.pending) {
-      if (available(entry) === undefined && expectedVersion(entry) !== undefined) {
+      // removals, and answers that nobody has a name which had to wait for what goes before them
+      if (available(entry) === undefined && (expectedVersion(entry) !== undefined || entry.waitsSince !== 0)) {
         const entries = removed.get(type)
         if (entries === undefined) removed.set(type, [entry])
         else entries.push(entry)

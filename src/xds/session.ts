@@ -57,6 +57,9 @@ export type Flight = readonly Sent[]
 /** A burst stops when this much waits to be written; the rest follows when it has left. */
 const ROOM_BYTES = 64 * 1024
 
+/** The longest that the answer waits that nobody has a name. */
+const LONGEST_ANSWER_WAIT_MS = 250
+
 /** Far beyond any name that Heddle or Envoy makes. */
 const LONGEST_NAME = 4_096
 
@@ -163,7 +166,9 @@ export abstract class Session<Client> implements Disposable {
   /** Whether an entry need not wait for what it requires, be it that it has waited long enough. */
   protected mayGo(entry: Entry): boolean {
     const now = this.#options.clock.now()
-    const until = goesAt(entry, this.subscriptions, now)
+    const until = this.#answersLater(entry)
+      ? (entry.waitsSince === 0 ? now : entry.waitsSince) + LONGEST_ANSWER_WAIT_MS
+      : goesAt(entry, this.subscriptions, now)
     if (until <= now) return true
     if (entry.waitsSince === 0) entry.waitsSince = now
     if (this.#wait === undefined || this.#wait.until > until) {
@@ -175,6 +180,12 @@ export abstract class Session<Client> implements Disposable {
       this.#wait = { until, timer }
     }
     return false
+  }
+
+  #answersLater(entry: Entry): boolean {
+    const { source, client } = this.#options
+    if (!entry.due || available(entry) !== undefined) return false
+    return source.answersLater?.(client, entry.type.name, entry.name) ?? false
   }
 
   /** Writes a response and notes what it means for its entries. */

@@ -48,6 +48,11 @@ export interface ResourceSource<Client> {
   accepted(client: Client, type: TypeName, name: string, version: string): void
   /** A client asked for this name by itself: the warm set and the list of refused names follow from it. */
   asked(client: Client, type: TypeName, name: string, found: boolean): void
+  /**
+   * Whether the answer that nobody has this name should wait a moment: what spares the client further asking is on its way, and goes
+   * first. Absent, no answer waits.
+   */
+  answersLater?(client: Client, type: TypeName, name: string): boolean
   /** A client gave up a name that it had asked for, while its stream goes on. */
   released(client: Client, type: TypeName, name: string): void
   /** A stream of this client begins, before anything is watched for it; a client may have several for a moment. */
