@@ -30,11 +30,12 @@ export async function serveStatus(options: StatusServerOptions): Promise<StatusS
   const app = fastify({ logger: false, forceCloseConnections: true })
   app.get('/healthz', () => ({ status: 'ok' }))
   app.get('/readyz', async (_, reply) => {
-    if (!core.catalog.ready) await reply.code(503)
+    if (!core.catalog.ready) void reply.code(503)
     return { ready: core.catalog.ready }
   })
   app.get('/metrics', async (_, reply) => {
-    await reply.type(registry.contentType)
+    // not awaited: a reply is a promise of having been sent
+    void reply.type(registry.contentType)
     return registry.metrics()
   })
   app.get('/api/v1/status', () => meshStatus(core, server))

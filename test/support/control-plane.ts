@@ -11,29 +11,34 @@ export interface ControlPlaneOptions {
   readonly stateDirectory: string
   /** `host:port` for proxies. */
   readonly xds: string
+  /** Added to the environment. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 export class ControlPlane implements AsyncDisposable {
   readonly #group: ProcessGroup
   /** All that it printed and logged. */
   readonly lines: readonly string[]
+  /** `host:port` for proxies. */
+  readonly xds: string
   /** Base URL of its API. */
   readonly http: string
   /** Trust bundle of its own certificate, PEM. */
   readonly bundle: string
 
-  private constructor(group: ProcessGroup, lines: readonly string[], http: string, bundle: string) {
+  private constructor(group: ProcessGroup, lines: readonly string[], xds: string, http: string, bundle: string) {
     this.#group = group
     this.lines = lines
+    this.xds = xds
     this.http = http
     this.bundle = bundle
   }
 
   /** Resolves when it serves; rejects with what it said if it ends instead. */
-  static async start({ directory, stateDirectory, xds }: ControlPlaneOptions): Promise<ControlPlane> {
+  static async start({ directory, stateDirectory, xds, env }: ControlPlaneOptions): Promise<ControlPlane> {
     const argv = [join(checkout, 'bin/heddle'), 'run', directory, '--state-dir', stateDirectory]
     const command = commandOf([...(await diesWithParent()), ...argv, '--xds', xds, '--http', '127.0.0.1:0'])
-    const group = await ProcessGroup.start(command, { output: 'pipe' })
+    const group = await ProcessGroup.start(command, { output: 'pipe', env: { ...process.env, ...env } })
     const lines: string[] = []
     const printed = new Map<string, string>()
     const serving = Promise.withResolvers<void>()
@@ -51,6 +56,7 @@ export class ControlPlane implements AsyncDisposable {
     return new ControlPlane(
       group,
       lines,
+      printed.get('xDS') ?? '',
       printed.get('HTTP') ?? '',
       await readFile(printed.get('bundle') ?? '', 'utf8'),
     )
