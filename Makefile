@@ -44,8 +44,10 @@ build: dist/.stamp ## compile to dist/, so that bin/heddle runs from there
 demo: dist/.stamp $(envoy_stamp) ## start the example shop on real Envoys and narrate (FOR=20s ends by itself)
 	@node examples/shop/demo.ts
 
-test: lint typecheck layers check-generated dist/.stamp $(envoy_stamp) ## everything: linter, types, layers, generated files, tests
+# The demo measures, so it runs after the tests and not beside them; with ARGS it is left out.
+test: lint typecheck layers check-generated dist/.stamp $(envoy_stamp) ## everything: linter, types, layers, generated files, tests, demo
 	node_modules/.bin/vitest run $(ARGS)
+	$(if $(ARGS),,FOR=1s node examples/shop/demo.ts)
 
 lint: $(modules) $(protos) ## linter and formatter, warnings are errors
 	node_modules/.bin/oxlint --deny-warnings
