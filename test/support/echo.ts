@@ -1,7 +1,8 @@
 /**
  * The application of the traffic tests: says back what arrived, and who it is. Started as `node echo.ts KIND:PORT…`, where
  * KIND is http (HTTP/1.1, HTTP/2 with prior knowledge and WebSocket on one port), grpc, tcp (the client speaks first), banner
- * (the server does), eof (answers when the client has closed its half) or tls (its own, self-signed TLS with HTTP inside). HOST and INSTANCE are its address and name.
+ * (the server does), eof (answers when the client has closed its half) or tls (TLS with HTTP inside; self-signed, or with the
+ * key and certificate in TLS_KEY and TLS_CERT). HOST and INSTANCE are its address and name.
  *
  * Each HTTP or gRPC request and each TCP connection is also printed as one line of JSON, so that a test sees what reached
  * which instance even where no answer tells (mirrored requests, for one).
@@ -32,6 +33,10 @@ export interface Echo {
   readonly body: string
   /** Address that the connection came from. */
   readonly peer: string
+  /** Port that it came to. */
+  readonly port: number
+  /** Subject alternative names of the certificate that the client presented to a tls port. */
+  readonly certificate?: string
 }
 
 /** A line that the application prints. */
@@ -81,6 +86,11 @@ function wishOf(header: (name: string) => string | undefined): Wish {
 type Request = http.IncomingMessage | http2.Http2ServerRequest
 type Response = http.ServerResponse | http2.Http2ServerResponse
 
+function certificateOf(socket: net.Socket): Pick<Echo, 'certificate'> {
+  const names = socket instanceof tls.TLSSocket ? socket.getPeerCertificate()?.subjectaltname : undefined
+  return names === undefined ? {} : { certificate: names }
+}
+
 async function answer(request: Request, response: Response): Promise<void> {
   let body = ''
   let bodyLength = 0
@@ -99,6 +109,8 @@ async function answer(request: Request, response: Response): Promise<void> {
     bodyLength,
     body,
     peer: request.socket.remoteAddress ?? '',
+    port: request.socket.localPort ?? 0,
+    ...certificateOf(request.socket),
   }
   print({ kind: 'http', ...echo })
   const wish = wishOf((name) => request.headers[name]?.toString())
@@ -240,7 +252,11 @@ function listen(kind: string, port: number): Promise<void> {
         socket.on('data', (chunk) => (length += chunk.length))
         socket.on('end', () => socket.end(`${instance}: ${length} bytes`))
       }),
-    tls: () => tls.createServer(selfSigned(`${instance}.example.com`), inside),
+    tls: () => {
+      const { TLS_KEY: key, TLS_CERT: cert } = process.env
+      const own = key === undefined || cert === undefined ? selfSigned(`${instance}.example.com`) : { key, cert }
+      return tls.createServer({ ...own, requestCert: true, rejectUnauthorized: false }, inside)
+    },
   }
   const server = servers[kind]?.()
   if (server === undefined) throw new Error(`unknown kind of port: ${kind}`)

@@ -151,12 +151,17 @@ export class TestMesh implements AsyncDisposable {
   }
 
   /** netns only: a machine that the mesh does not know, with echo servers on the ports (`KIND:PORT`). */
-  async addOutside(name: string, addresses: readonly string[], ports: readonly string[] = []): Promise<void> {
+  async addOutside(
+    name: string,
+    addresses: readonly string[],
+    ports: readonly string[] = [],
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
     const place = await this.runner.isolation.place({ namespace: 'outside', name, addresses, intercept: false })
     this.#outside.set(`outside/${name}`, place)
     if (ports.length === 0) return
     const command = place.command('app', [process.execPath, join(import.meta.dirname, 'echo.ts'), ...ports])
-    const env = { ...process.env, HOST: place.host, INSTANCE: name }
+    const env = { ...process.env, HOST: place.host, INSTANCE: name, ...more }
     const group = await ProcessGroup.start(command, { output: 'pipe', env })
     this.#stack.defer(async () => void (await group.stop(1000)))
     await new Promise<void>((resolve) => {
