@@ -60,6 +60,7 @@ export function grpcEndpoints(mesh: Mesh, name: string): Endpoints {
   const localities = [...Map.groupBy(open, ({ locality }) => JSON.stringify(locality)).values()]
   return {
     clusterName: name,
+    unnamedLocalities: true,
     // a locality without weight gets nothing (gRFC A27)
     localities: localities.flatMap((own) =>
       own[0] === undefined

@@ -10,6 +10,8 @@ export interface Endpoints {
   readonly localities: readonly LocalityEndpoints[]
   /** Percent of a priority's load that its healthy endpoints are thought to carry; Envoy's default is 140. */
   readonly overprovisioningFactor?: number | undefined
+  /** Writes localities without a name as empty ones, not as none: gRPC refuses an assignment with none (gRFC A27). */
+  readonly unnamedLocalities?: boolean | undefined
 }
 
 export interface LocalityEndpoints {
@@ -64,7 +66,7 @@ export const encodeEndpoints = (input: Endpoints): Buffer => {
   }
   for (const locality of input.localities.toReversed()) {
     const mark = writer.written
-    writeLocality(writer, locality, metadata)
+    writeLocality(writer, locality, metadata, input.unnamedLocalities === true)
     writer.close(2, mark)
   }
   writer.text(1, input.clusterName)
@@ -78,6 +80,7 @@ const writeLocality = (
   writer: BackwardWriter,
   locality: LocalityEndpoints,
   metadata: Map<EndpointMetadata, Buffer>,
+  unnamed: boolean,
 ): void => {
   if (locality.priority !== 0) writer.uint32(5, locality.priority)
   if (locality.weight !== undefined) writer.uint32Value(3, locality.weight)
@@ -93,7 +96,7 @@ const writeLocality = (
   writer.text(3, locality.subZone)
   writer.text(2, locality.zone)
   writer.text(1, locality.region)
-  if (writer.written > mark) writer.close(1, mark)
+  if (unnamed || writer.written > mark) writer.close(1, mark)
 }
 
 const writeEndpoint = (writer: BackwardWriter, endpoint: Endpoint, cache: Map<EndpointMetadata, Buffer>): void => {

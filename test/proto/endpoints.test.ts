@@ -31,7 +31,10 @@ const lbEndpoint = ({ address, weight, health, hostname, metadata }: Endpoint): 
 const assignment = (input: Endpoints): Assignment => ({
   cluster_name: input.clusterName,
   endpoints: input.localities.map(({ region, zone, subZone, weight, priority, endpoints }) => ({
-    locality: region + zone + subZone === '' ? undefined : { region, zone, sub_zone: subZone },
+    locality:
+      region + zone + subZone === '' && input.unnamedLocalities !== true
+        ? undefined
+        : { region, zone, sub_zone: subZone },
     lb_endpoints: endpoints.map(lbEndpoint),
     load_balancing_weight: weight,
     priority,
@@ -79,6 +82,7 @@ const endpoints: fc.Arbitrary<Endpoints> = fc.record({
     { maxLength: 4 },
   ),
   overprovisioningFactor: optional(uint32),
+  unnamedLocalities: optional(fc.boolean()),
 })
 
 test('the bytes are those of the generic encoder', () => {
