@@ -1,13 +1,14 @@
 /** How instances are chosen through a whole mesh: stickiness, failover between zones, ejection, health checks. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { TestMesh } from '../support/mesh.ts'
+import { isolations } from '../support/netns.ts'
 import { documents, echoWorkload, service } from '../support/yaml.ts'
 import { heddle, put, route } from './objects.ts'
 
 const instance = (name: string, zone: string, env: Record<string, string> = {}): string =>
   echoWorkload(name, { labels: { app: name, all: 'yes' }, zone, env })
 
-describe('instances', () => {
+describe.runIf(isolations.includes('netns'))('instances', () => {
   let mesh: TestMesh
   beforeAll(async () => {
     mesh = await TestMesh.start([

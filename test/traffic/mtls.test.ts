@@ -1,6 +1,7 @@
 /** Mutual TLS through a whole mesh: who is seen at either end, what is refused, and how modes and certificates change under load. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { TestMesh } from '../support/mesh.ts'
+import { isolations } from '../support/netns.ts'
 import { selfSigned } from '../support/self-signed.ts'
 import { documents, echoWorkload, service } from '../support/yaml.ts'
 import { heddle, put } from './objects.ts'
@@ -10,7 +11,7 @@ const ID = 'spiffe://cluster.local/ns'
 const SERVED = new RegExp(`^By=${ID}/default/sa/server;Hash=[0-9a-f]{64};URI=${ID}/default/sa/client$`)
 const HELLO = 'GET /raw HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n'
 
-describe('mutual TLS', () => {
+describe.runIf(isolations.includes('netns'))('mutual TLS', () => {
   let mesh: TestMesh
   beforeAll(async () => {
     mesh = await TestMesh.start(

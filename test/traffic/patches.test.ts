@@ -1,12 +1,13 @@
 /** EnvoyPatches in a running mesh: whose count, what a broken one does to others, and how they change live. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { TestMesh } from '../support/mesh.ts'
+import { isolations } from '../support/netns.ts'
 import { documents, echoWorkload, service } from '../support/yaml.ts'
 import { heddle, put } from './objects.ts'
 
 const ROUTES = 'type.googleapis.com/envoy.config.route.v3.RouteConfiguration'
 
-describe('EnvoyPatches', () => {
+describe.runIf(isolations.includes('netns'))('EnvoyPatches', () => {
   let mesh: TestMesh
   beforeAll(async () => {
     mesh = await TestMesh.start(

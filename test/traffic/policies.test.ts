@@ -1,10 +1,11 @@
 /** TrafficPolicies on requests, through a whole mesh: where they attach, which one wins, and what each does. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type MeshAnswer, TestMesh } from '../support/mesh.ts'
+import { isolations } from '../support/netns.ts'
 import { documents, echoWorkload, service } from '../support/yaml.ts'
 import { heddle, put, route } from './objects.ts'
 
-describe('TrafficPolicies', () => {
+describe.runIf(isolations.includes('netns'))('TrafficPolicies', () => {
   let mesh: TestMesh
   beforeAll(async () => {
     mesh = await TestMesh.start(

@@ -1,10 +1,11 @@
 /** What HTTPRoutes do with requests besides choosing a backend: filters, timeouts, retries, sessions. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { TestMesh } from '../support/mesh.ts'
+import { isolations } from '../support/netns.ts'
 import { documents, echoWorkload, service } from '../support/yaml.ts'
 import { put, route } from './objects.ts'
 
-describe('filters of HTTPRoutes', () => {
+describe.runIf(isolations.includes('netns'))('filters of HTTPRoutes', () => {
   let mesh: TestMesh
   beforeAll(async () => {
     mesh = await TestMesh.start(
@@ -106,6 +107,12 @@ describe('filters of HTTPRoutes', () => {
   backendRefs: [{ name: a, port: 80 }]
 `,
     )
+    // the first use of all waits for its own backend, not for those of its copies
+    await mesh.eventually(async () => {
+      await get('http://mirrored/first')
+      for (const name of ['b', 'c'])
+        expect(mesh.received(name)).toContainEqual(expect.objectContaining({ path: '/first' }))
+    })
     const { result } = await mesh.load('client', 'http://mirrored/copy', {
       count: 200,
       concurrency: 4,

@@ -1,13 +1,14 @@
 /** Routes of the other kinds, routes of producers and consumers, and which kind has a Service's port. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { TestMesh } from '../support/mesh.ts'
+import { isolations } from '../support/netns.ts'
 import { documents, echoWorkload, service } from '../support/yaml.ts'
 import { put, route } from './objects.ts'
 
 const PORTS = ['http:8080', 'grpc:9090', 'tcp:9000', 'tls:8443'] as const
 const SERVICE_PORTS = ['http:80:8080', 'grpc:9090', 'tcp:9000', 'tls:443:8443'] as const
 
-describe('kinds and namespaces of routes', () => {
+describe.runIf(isolations.includes('netns'))('kinds and namespaces of routes', () => {
   let mesh: TestMesh
   beforeAll(async () => {
     mesh = await TestMesh.start(

@@ -1,6 +1,7 @@
 /** HTTPRoutes through a whole mesh: what matches, where it goes and by which share, and how a change goes live. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { TestMesh } from '../support/mesh.ts'
+import { isolations } from '../support/netns.ts'
 import { documents, echoWorkload, service } from '../support/yaml.ts'
 import { put, route, type RouteOptions } from './objects.ts'
 
@@ -9,7 +10,7 @@ const marked = (value: string): string =>
   `filters: [{ type: RequestHeaderModifier, requestHeaderModifier: { set: [{ name: rule, value: ${value} }] } }], ${to('a')}`
 const to = (name: string, more = ''): string => `backendRefs: [{ name: ${name}, port: 80${more} }]`
 
-describe('HTTPRoutes', () => {
+describe.runIf(isolations.includes('netns'))('HTTPRoutes', () => {
   let mesh: TestMesh
   beforeAll(async () => {
     mesh = await TestMesh.start(
