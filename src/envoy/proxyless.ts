@@ -67,7 +67,6 @@ export function grpcEndpoints(mesh: Mesh, name: string): Endpoints {
         ? []
         : {
             ...own[0].locality,
-            alwaysSaid: true,
             priority: 0,
             weight: own.reduce((sum, { weight }) => sum + weight, 0),
             endpoints: own.map(({ address, port: target, weight }) => ({

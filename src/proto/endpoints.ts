@@ -18,8 +18,6 @@ export interface LocalityEndpoints {
   readonly region: string
   readonly zone: string
   readonly subZone: string
-  /** Said even where it is nowhere: gRPC clients refuse endpoints that have no locality at all. */
-  readonly alwaysSaid?: boolean | undefined
   /** Relative weight among the localities of a priority; only with locality-weighted load balancing. */
   readonly weight?: number | undefined
   /** 0 is used first; without gaps. */
@@ -98,11 +96,7 @@ const writeLocality = (
   writer.text(3, locality.subZone)
   writer.text(2, locality.zone)
   writer.text(1, locality.region)
-<<<<<<< HEAD
   if (unnamed || writer.written > mark) writer.close(1, mark)
-=======
-  if (writer.written > mark || locality.alwaysSaid === true) writer.close(1, mark)
->>>>>>> f347ce4 (wip)
 }
 
 const writeEndpoint = (writer: BackwardWriter, endpoint: Endpoint, cache: Map<EndpointMetadata, Buffer>): void => {
