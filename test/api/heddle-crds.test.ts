@@ -21,6 +21,9 @@ const own = (Object.entries(kinds) as [KindName, Kind][]).filter(([, { ours }]) 
 const beyondCel = [
   /must be a regular expression of RE2/,
   /expected a prime number/,
+  // what Envoy takes in access logs
+  /expected operators as %NAME%/,
+  /expected an expression of CEL as Envoy takes it/,
   // CEL does not see a field of unknown type
   /value goes with add, replace and test/,
 ]

@@ -6,6 +6,8 @@ import { defineKind } from '../kind.ts'
 import { typeFields } from '../object.ts'
 import { boundedMap, uniqueItems, withRules } from '../rules.ts'
 import { cidr, headerName, percentage, portNumber } from '../text.ts'
+import { celFault } from './access-log/cel-filter.ts'
+import { formatFault } from './access-log/command-operators.ts'
 import { tlsMode } from './mesh-tls.ts'
 import { trafficStanzas } from './traffic/stanzas.ts'
 
@@ -22,17 +24,26 @@ const collector = z.object({
   port: portNumber.default(4317).describe('Its port (OTLP over gRPC).'),
 })
 
+/** A string that Envoy would refuse every listener for, where there is a fault. */
+const checked = (schema: z.ZodString, fault: (text: string) => string | undefined): z.ZodString =>
+  schema.superRefine((text, context) => {
+    const message = fault(text)
+    if (message !== undefined) context.addIssue({ code: 'custom', message })
+  })
+
+const celExpression = (text: string): string | undefined => {
+  const fault = celFault(text)
+  return fault === undefined ? undefined : `an expression of CEL as Envoy takes it, ${fault}`
+}
+
 const format = withRules(
   z.object({
     type: z.enum(['Text', 'JSON']).default('Text').describe('How an entry is written.'),
-    text: z
-      .string()
-      .min(1)
-      .max(4096)
+    text: checked(z.string().min(1).max(4096), formatFault)
       .optional()
       .describe("Entry as text with Envoy's command operators; a common format by default."),
     json: boundedMap(
-      z.record(z.string(), z.string().max(1024)),
+      z.record(z.string(), checked(z.string().max(1024), formatFault)),
       64,
       /^[^{}]{1,256}$/,
       'at most 256 characters, without braces',
@@ -51,15 +62,20 @@ const accessLog = withRules(
   z.object({
     type: z.enum(['File', 'OpenTelemetry']).describe('Where entries go.'),
     file: z
-      .object({ path: z.string().min(1).max(1024).default('/dev/stdout').describe('Path of the file.') })
+      .object({
+        path: z
+          .string()
+          .min(1)
+          .max(1024)
+          .regex(/^\//, 'an absolute path such as /var/log/envoy.log')
+          .default('/dev/stdout')
+          .describe('Absolute path of the file, in a folder that is there wherever a proxy runs.'),
+      })
       .optional()
       .describe('For File.'),
     openTelemetry: collector.optional().describe('For OpenTelemetry.'),
     format: format.prefault({}).describe('How an entry is written.'),
-    filter: z
-      .string()
-      .min(1)
-      .max(1024)
+    filter: checked(z.string().min(1).max(1024), celExpression)
       .optional()
       .describe('CEL expression over request and response; only matching requests are logged.'),
     side: z.enum(['Inbound', 'Outbound', 'Both']).default('Both').describe('On which side of the proxy.'),
