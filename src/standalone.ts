@@ -35,6 +35,7 @@ import { loopbackIsolation } from './standalone/isolation/loopback.ts'
 import { NetnsIsolation } from './standalone/isolation/netns.ts'
 import { SvidLeases } from './standalone/leases.ts'
 import { diesWithParent } from './standalone/processes.ts'
+import { keepReadiness } from './standalone/readiness.ts'
 import { RunDirectory } from './standalone/run-directory.ts'
 import { Runner } from './standalone/runner.ts'
 import type { RunnerEvent } from './standalone/runnable.ts'
@@ -155,6 +156,8 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
         },
       }),
     )
+
+    const readiness = options.run && stack.use(keepReadiness(core))
 
     // the catalog, with addresses for whoever names none
     const workloadRange = options.run?.isolation === 'loopback' ? LOOPBACK_WORKLOADS : undefined
@@ -297,7 +300,10 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
           env: process.env,
           ...(options.run.concurrency !== undefined && { concurrency: options.run.concurrency }),
           ...(options.run.logLevel !== undefined && { logLevel: options.run.logLevel }),
-          ...(options.run.onEvent && { onEvent: options.run.onEvent }),
+          onEvent: (event) => {
+            readiness?.tell(event)
+            options.run?.onEvent?.(event)
+          },
           access: async (workload) => ({
             trustDomain,
             xds: { pipe: socket },

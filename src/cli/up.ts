@@ -73,6 +73,8 @@ function print(event: RunnerEvent, quiet: boolean): void {
       return line(workload, `proxy ready, its log is ${event.log}`)
     case 'app-started':
       return line(workload, `application started, pid ${event.pid}`)
+    case 'app-ready':
+      return line(workload, 'application ready')
     case 'proxy-exited':
       return line(workload, `proxy ended (${event.reason}); it is started again`)
     case 'app-exited':

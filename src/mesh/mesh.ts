@@ -41,14 +41,17 @@ export interface Mesh {
   readonly hasOwnView: Reader<boolean>
   /** Workloads before which an authenticated proxy has been seen: told by whoever serves proxies. */
   readonly meshed: Table<true>
+  /** Workloads that whoever runs them knows not to serve yet: they are in no Service until they do. */
+  readonly unready: Table<true>
 }
 
 export function buildMesh(graph: Graph, catalog: Catalog): Mesh {
   const meshed = graph.table<true>('mesh.meshed')
+  const unready = graph.table<true>('mesh.unready')
   const lookup = buildLookup(graph, catalog)
   const settings = buildSettings(graph, catalog)
   const strict = (workload: string, port: number): boolean => modeOf(mtls.get(workload), port) === 'Strict'
-  const services: Services = buildServices(graph, catalog, lookup, { meshed, strict })
+  const services: Services = buildServices(graph, catalog, lookup, { meshed, unready, strict })
   const mtls = buildMtls(graph, catalog, lookup, services.workload, settings)
   const frontends = buildFrontends(graph, catalog, lookup)
   const policies = buildPolicies(graph, catalog, lookup, services, settings)
@@ -77,5 +80,6 @@ export function buildMesh(graph: Graph, catalog: Catalog): Mesh {
         ROUTE_KINDS.some((kind) => lookup.consumerRoutes[kind].get(namespace).length > 0),
     ),
     meshed,
+    unready,
   }
 }

@@ -44,6 +44,8 @@ export interface Account {
 export interface ServicesOptions {
   /** Workloads before which an authenticated proxy has been seen, by key; never told from labels. */
   readonly meshed: Table<true>
+  /** Workloads that do not serve yet, by key. */
+  readonly unready: Table<true>
   /** By `namespace/name:port`: the instance accepts mesh TLS only. */
   readonly strict: (workload: string, port: number) => boolean
 }
@@ -210,6 +212,7 @@ export function buildServices(graph: Graph, catalog: Catalog, lookup: Lookup, op
       }
       if (owner.selector !== undefined) {
         for (const instanceKey of selected.get(selectorRow(owner.namespace, owner.selector))) {
+          if (!owner.publishNotReady && options.unready.get(instanceKey) === true) continue
           const instance = workload.get(instanceKey)
           const address = instance?.addresses[0]
           if (instance === undefined || address === undefined) continue

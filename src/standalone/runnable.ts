@@ -36,6 +36,8 @@ export type RunnerEvent =
   | { readonly type: 'proxy-ready'; readonly workload: string; readonly log: string }
   | { readonly type: 'proxy-exited'; readonly workload: string; readonly reason: string }
   | { readonly type: 'app-started'; readonly workload: string; readonly pid: number }
+  /** It listens on all of its ports, or nobody waits for that any longer. */
+  | { readonly type: 'app-ready'; readonly workload: string }
   | { readonly type: 'app-exited'; readonly workload: string; readonly reason: string }
   | { readonly type: 'output'; readonly workload: string; readonly line: string }
   | { readonly type: 'failed'; readonly workload: string; readonly reason: string }
@@ -53,4 +55,6 @@ export interface RunnerOptions {
   readonly concurrency?: number
   readonly logLevel?: string
   readonly onEvent?: (event: RunnerEvent) => void
+  /** How long an application may take until it listens, milliseconds; 10,000. After that it is served to as it is. */
+  readonly listenPatience?: number
 }

@@ -10,6 +10,7 @@ import { type ProxyFiles, proxyFiles, replaceFile, writeProxyFiles } from './boo
 import { splitKey } from '../mesh/model.ts'
 import { EnvoyProcess } from './envoy-process.ts'
 import type { Place } from './isolation/isolation.ts'
+import { listeningPorts } from './listening.ts'
 import { ProcessGroup } from './processes.ts'
 import { RUN_VARIABLE } from './run-directory.ts'
 import type { RunnableWorkload, RunnerEvent, RunnerOptions } from './runnable.ts'
@@ -18,6 +19,9 @@ import { Supervisor } from './supervisor.ts'
 /** Time for an application to end by itself, milliseconds. */
 const APP_GRACE_MS = 5000
 const READY_POLL_MS = 20
+/** How long it is expected to take at most until an application listens, and how often that is looked at. */
+const LISTEN_PATIENCE_MS = 10_000
+const LISTEN_POLL_MS = 20
 
 interface Running {
   readonly workload: RunnableWorkload
@@ -193,10 +197,12 @@ export class WorkloadUnit {
     if (run === undefined) return
     const command = running.place.command('app', run.command)
     const env = this.environment ?? {}
+    let listens = Promise.resolve()
     const app = new Supervisor({
       start: () => ProcessGroup.start(command, { output: 'pipe', env, cwd: run.workingDirectory }),
       onStart: (group) => {
         this.#tell({ type: 'app-started', pid: group.pid })
+        listens = this.#untilListening(group, running.workload)
         for (const stream of [group.child.stdout, group.child.stderr]) {
           if (stream !== null)
             createInterface({ input: stream }).on('line', (line) => this.#tell({ type: 'output', line }))
@@ -206,7 +212,27 @@ export class WorkloadUnit {
     })
     running.app = app
     // that it cannot be started is an event like that it ended: it is tried again
-    await app.started().catch(() => undefined)
+    await app.started().then(
+      () => listens,
+      () => undefined,
+    )
+  }
+
+  /** Until the application listens on all of its ports, has ended, or takes so long that it is served to as it is. */
+  async #untilListening(group: ProcessGroup, { ports }: RunnableWorkload): Promise<void> {
+    const deadline = performance.now() + (this.#options.listenPatience ?? LISTEN_PATIENCE_MS)
+    while (group.running) {
+      const listening = await listeningPorts(group.pid)
+      const missing = listening === undefined ? [] : ports.filter(({ port }) => !listening.has(port))
+      if (missing.length > 0 && performance.now() < deadline) {
+        await delay(LISTEN_POLL_MS)
+        continue
+      }
+      const names = missing.map(({ port }) => port).join(', ')
+      if (missing.length > 0)
+        this.#tell({ type: 'failed', reason: `its application does not listen on ${names}, which spec.ports declares` })
+      return this.#tell({ type: 'app-ready' })
+    }
   }
 
   /** The application first, while its proxy still brings its last answers out. */

@@ -65,7 +65,15 @@ describe.each(isolations)('runner in %s', (kind) => {
     )
     const access = () => ({ trustDomain: 'cluster.local', xds: { pipe }, token: 'token', bundle: identity.cert })
     runner = stack.use(
-      new Runner({ isolation, run, envoy, access, env: process.env, onEvent: (event) => events.push(event) }),
+      new Runner({
+        isolation,
+        run,
+        envoy,
+        access,
+        env: process.env,
+        listenPatience: 500,
+        onEvent: (event) => events.push(event),
+      }),
     )
   })
   afterAll(() => stack.disposeAsync())
@@ -75,7 +83,13 @@ describe.each(isolations)('runner in %s', (kind) => {
       workload('web'),
       workload('second', { run: { command: ['env'], env: { OWN: 'own' }, workingDirectory: directory } }),
     ])
-    expect(typesOf('web')).toEqual(['placed', 'proxy-ready', 'app-started'])
+    expect(typesOf('web')).toEqual(['placed', 'proxy-ready', 'app-started', 'failed', 'app-ready'])
+    expect(eventsOf('web')).toContainEqual(
+      expect.objectContaining({
+        type: 'failed',
+        reason: 'its application does not listen on 8081, which spec.ports declares',
+      }),
+    )
     const lines = () => eventsOf('second').flatMap((event) => (event.type === 'output' ? [event.line] : []))
     await eventually(() => expect(lines()).toContain('OWN=own'))
     const host = kind === 'netns' ? '0.0.0.0' : '127.206.1.6'
