@@ -23,6 +23,7 @@ import { type Circumstances, Scopes } from '../envoy/scope.ts'
 import type { View } from '../envoy/view.ts'
 import { visibleClusters, visibleVirtualHosts } from '../envoy/visible.ts'
 import type { Mesh } from '../mesh/mesh.ts'
+import { socketName } from '../mesh/model.ts'
 import { sameJson } from '../mesh/same.ts'
 import type { Refusal, Resource, ResourceSource, Watched } from '../xds/source.ts'
 import type { RefusedNames } from './refused.ts'
@@ -39,6 +40,9 @@ export interface DeliveryOptions {
   /** Told of each refusal, for conditions and metrics. */
   readonly onRefused?: (view: View, refusal: Refusal) => void
 }
+
+/** Names of TLS that a stream is answered for one address: an application may make up as many as it likes, at 30 kB each in its Envoy. */
+const MOST_TLS_NAMES = 256
 
 /** Where a workload's uses are kept: what outlives its instances. */
 export function warmKey(mesh: Mesh, view: View): string {
@@ -76,7 +80,17 @@ export class Delivery implements ResourceSource<View> {
       stream.scopes ??= new Scopes(view, stream.circumstances.value)
       return graph.watch(resources.resource, stream.scopes.key(type, name), told)
     }
-    if (type !== CLUSTER || parseClusterName(name)?.kind !== 'http') return new StreamWatch(stream, begin, changed)
+    const cluster = type === CLUSTER ? parseClusterName(name) : undefined
+    if (cluster?.kind === 'tls' && !view.stateOfTheWorld) {
+      const address = socketName(cluster.address, cluster.port)
+      const names = stream.tlsNames.get(address) ?? new Set()
+      stream.tlsNames.set(address, names)
+      // a name answered before keeps its answer; one too many is nobody's until others are given up
+      if (!names.has(name) && names.size >= MOST_TLS_NAMES) return NOTHING
+      names.add(name)
+      return new StreamWatch(stream, begin, changed, () => names.delete(name))
+    }
+    if (cluster?.kind !== 'http') return new StreamWatch(stream, begin, changed)
     const watch: StreamWatch = new StreamWatch(stream, begin, () => {
       if (watch.value !== undefined) refusedNames.delete(view.workload, name)
       changed()
@@ -91,6 +105,7 @@ export class Delivery implements ResourceSource<View> {
       const { graph } = this.#options
       const began: Stream = {
         watches: new Set(),
+        tlsNames: new Map(),
         scopes: undefined,
         circumstances: graph.watch(this.#circumstances, circumstancesKey(view), () => {
           began.scopes = undefined
@@ -169,6 +184,8 @@ export class Delivery implements ResourceSource<View> {
 
 interface Stream {
   readonly watches: Set<StreamWatch>
+  /** By address and port: the names of TLS clusters that it watches. */
+  readonly tlsNames: Map<string, Set<string>>
   readonly circumstances: Watch<Circumstances>
   /** Undefined until it is needed again. */
   scopes: Scopes | undefined
@@ -176,14 +193,24 @@ interface Stream {
 
 const circumstancesKey = ({ workload, namespace }: View): string => JSON.stringify({ workload, namespace })
 
+/** The watch of a name that is not there and will not come. */
+const NOTHING: Watched<undefined> = { value: undefined, [Symbol.dispose]: () => undefined }
+
 /** A watch whose content moves to another key while it goes on. */
 class StreamWatch implements Watched<Resource | undefined> {
   readonly #stream: Stream
   readonly #begin: (told: () => void) => Watch<Resource | undefined>
   readonly #changed: () => void
+  readonly #ended: () => void
   #inner: Watch<Resource | undefined>
 
-  constructor(stream: Stream, begin: (told: () => void) => Watch<Resource | undefined>, changed: () => void) {
+  constructor(
+    stream: Stream,
+    begin: (told: () => void) => Watch<Resource | undefined>,
+    changed: () => void,
+    ended: () => void = () => undefined,
+  ) {
+    this.#ended = ended
     this.#stream = stream
     this.#begin = begin
     this.#changed = changed
@@ -204,6 +231,7 @@ class StreamWatch implements Watched<Resource | undefined> {
 
   [Symbol.dispose](): void {
     this.#stream.watches.delete(this)
+    this.#ended()
     this.#inner[Symbol.dispose]()
   }
 }
