@@ -24,7 +24,7 @@ export function referencePage(kind: Kind, example: string): string {
   const head = [
     `# ${kind.kind}`,
     kind.description,
-    `\`apiVersion: ${apiVersionOf(kind, kind.version)}\`, ${kind.scope === 'Cluster' ? 'cluster-scoped' : 'namespaced'}${short(kind)}.${conditions(kind)}`,
+    `\`apiVersion: ${apiVersionOf(kind, kind.version)}\`, ${kind.scope === 'Cluster' ? 'cluster-scoped' : 'namespaced'}${short(kind)}.`,
     '## Example',
     `\`\`\`yaml\n${example.trim()}\n\`\`\``,
     '## Fields',
@@ -77,12 +77,6 @@ export function pageName(kind: Kind): string {
 
 function short(kind: Kind): string {
   return kind.shortNames.length === 0 ? '' : `, short ${kind.shortNames.map((name) => `\`${name}\``).join(', ')}`
-}
-
-function conditions(kind: Kind): string {
-  if (kind.statusConditions.length === 0) return ''
-  const where = kind.statusShape === 'Ancestors' ? 'for each target in `status.ancestors`' : 'in `status.conditions`'
-  return ` Conditions ${kind.statusConditions.map((name) => `\`${name}\``).join(', ')} are reported ${where}.`
 }
 
 function collect(kind: Kind, path: string, schema: Structural, required: boolean, rows: string[]): void {

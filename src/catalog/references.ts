@@ -55,8 +55,8 @@ const kindFinders: Finders = {
       const path = ['spec', 'upstreams', index, 'service']
       yield {
         path,
-        group: '',
-        kind: 'Service',
+        group: groupOf(service.kind),
+        kind: service.kind,
         namespace: service.namespace ?? namespace,
         name: service.name,
         port: service.port,

@@ -2,6 +2,7 @@
 import type { Reader } from '../engine/graph.ts'
 import { parseBackendName } from '../mesh/http.ts'
 import type { Mesh } from '../mesh/mesh.ts'
+import type { Upstream } from '../mesh/model.ts'
 import { encodeEndpoints, type Endpoints } from '../proto/endpoints.ts'
 import type { Protos } from '../proto/encode.ts'
 import type { Message, MessageName } from '../proto/types.ts'
@@ -176,7 +177,7 @@ export function createAuthor({ mesh, protos, secrets, refusedNames, onPatchRefus
     const workload = mesh.services.workload.get(view.workload)
     if (workload === undefined) return undefined
     const upstream = workload.upstreams.find(({ localPort }) => localPort === parseUpstreamName(name))
-    const address = upstream && mesh.services.service.get(upstream.service)?.addresses[0]
+    const address = upstream && upstreamAddress(upstream, workload.namespace)
     if (upstream === undefined || address === undefined) return undefined
     return upstreamListener({
       name,
@@ -185,9 +186,15 @@ export function createAuthor({ mesh, protos, secrets, refusedNames, onPatchRefus
       destination: formatClusterName({ kind: 'http', address, port: upstream.servicePort }),
       onDemand,
       settings,
-      tlsNames: tlsNames(view).get(address) ?? [],
+      tlsNames: tlsNames({ ...view, namespace: workload.namespace }).get(address) ?? [],
     })
   }
+
+  /** The address under which its destination is known: an ExternalService has one where names are Heddle's to resolve. */
+  const upstreamAddress = ({ kind, service }: Upstream, namespace: string): string | undefined =>
+    kind === 'Service'
+      ? mesh.services.service.get(service)?.addresses[0]
+      : mesh.externals.visible.get(namespace).find(({ key }) => key === service)?.addresses[0]
 
   const tlsNames = ({ stateOfTheWorld, namespace }: View): ReadonlyMap<string, readonly string[]> =>
     stateOfTheWorld ? visibleTlsNames(mesh, namespace) : NO_NAMES

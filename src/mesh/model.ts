@@ -65,6 +65,8 @@ export interface Workload {
 
 /** A local port of a workload that stands for a service, where there is no interception. */
 export interface Upstream {
+  readonly kind: 'Service' | 'ExternalService'
+  /** Its key. */
   readonly service: string
   readonly servicePort: number
   readonly localPort: number

@@ -104,6 +104,7 @@ export function buildServices(graph: Graph, catalog: Catalog, lookup: Lookup, op
           .map((port) => ({ name: port.name ?? '', port: port.port, protocol: protocolOf(port) })),
         weight: spec.weight ?? 1,
         upstreams: (spec.upstreams ?? []).map((upstream) => ({
+          kind: upstream.service.kind,
           service: keyOf(upstream.service.namespace ?? splitKey(key).namespace, upstream.service.name),
           servicePort: upstream.service.port,
           localPort: upstream.port,

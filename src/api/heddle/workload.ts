@@ -50,11 +50,15 @@ const run = z.object({
 const upstream = z.object({
   service: z
     .object({
+      kind: z
+        .enum(['Service', 'ExternalService'])
+        .default('Service')
+        .describe('Whether it is in the mesh, or a host outside.'),
       name: dnsSubdomain.describe('Name of the Service.'),
       namespace: dnsLabel.optional().describe("Its namespace; the Workload's own by default."),
       port: portNumber.describe('Port of the Service.'),
     })
-    .describe('The Service that connections go to.'),
+    .describe('The Service, or ExternalService, that connections go to.'),
   port: portNumber.describe("The local port, on the Workload's loopback address."),
 })
 
