@@ -1,5 +1,5 @@
 // Traffic policies in effect. A stanza is taken whole from the nearest object that sets it: route rule, route, Service port,
-// Service, namespace, mesh; what the route itself says about timeouts, retries and persistence beats any policy.
+// Service, what the Service says of its clients' affinity, namespace, mesh; what the route itself says about timeouts, retries and persistence beats any policy.
 import type { TrafficPolicy } from '../api/index.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { Graph, Reader } from '../engine/graph.ts'
@@ -58,6 +58,9 @@ export interface Policies {
   rateLimit(workload: Workload, port: number): Stanzas['rateLimit']
 }
 
+/** What `sessionAffinity: ClientIP` of a Service means where no policy on it or on a route says how to balance. */
+const CLIENT_AFFINITY: Stanzas = { loadBalancer: { type: 'RingHash', consistentHash: { type: 'SourceIP' } } }
+
 export function buildPolicies(
   graph: Graph,
   catalog: Catalog,
@@ -105,14 +108,20 @@ export function buildPolicies(
     const row = `Service/${service}#`
     return name === undefined || name === '' ? [row + String(port), row] : [row + name, row + String(port), row]
   }
+  const affinityOf = (service: string): Stanzas =>
+    services.service.get(service)?.clientAffinity === undefined ? {} : CLIENT_AFFINITY
   const around = (key: string): string[] => [`Namespace//${splitKey(key).namespace}#`, 'Mesh//default#']
 
-  const pick = <S extends Stanza>(chain: readonly string[], wanted: readonly S[]): { [K in S]?: Stanzas[K] } => {
+  /** A chain has the keys of `attached`, and stanzas that no policy sets. */
+  const pick = <S extends Stanza>(
+    chain: readonly (string | Stanzas)[],
+    wanted: readonly S[],
+  ): { [K in S]?: Stanzas[K] } => {
     const found: { [K in S]?: Stanzas[K] } = {}
     const defaults = settings.get('').defaults
     for (const stanza of wanted) {
       for (const row of chain) {
-        const value = attached.get(row)[stanza]
+        const value = (typeof row === 'string' ? attached.get(row) : row)[stanza]
         if (value === undefined) continue
         found[stanza] = value
         break
@@ -126,7 +135,8 @@ export function buildPolicies(
   return {
     route(rule, service, port) {
       const port_ = { service, port }
-      const found = pick([...ofRule(rule), ...ofPort(port_), ...around(service)], [...REQUEST, 'loadBalancer'])
+      const chain = [...ofRule(rule), ...ofPort(port_), affinityOf(service), ...around(service)]
+      const found = pick(chain, [...REQUEST, 'loadBalancer'])
       const speaks =
         found.retry !== undefined ||
         found.faultInjection !== undefined ||
@@ -138,7 +148,14 @@ export function buildPolicies(
     },
     connection(rule, frontend, backend) {
       const same = frontend.service === backend.service && frontend.port === backend.port
-      const chain = [...ofRule(rule), ...ofPort(backend), ...(same ? [] : ofPort(frontend)), ...around(backend.service)]
+      const chain = [
+        ...ofRule(rule),
+        ...ofPort(backend),
+        ...(same ? [] : ofPort(frontend)),
+        affinityOf(backend.service),
+        ...(same ? [] : [affinityOf(frontend.service)]),
+        ...around(backend.service),
+      ]
       return pick(chain, CONNECTION)
     },
     instance(namespace) {

@@ -116,6 +116,18 @@ describe.runIf(isolations.includes('netns'))('instances', () => {
     })
   })
 
+  test('sessionAffinity of a Service keeps a client at one', async () => {
+    const sticky = service('affine', { selector: { all: 'yes' } }).replace(
+      /^spec:\n/m,
+      'spec:\n  sessionAffinity: ClientIP\n',
+    )
+    expect(sticky).toContain('ClientIP')
+    await put(mesh, 'affine', sticky)
+    // the first use of all goes by another address than those that follow
+    expect(await names('http://affine/', 1)).toHaveLength(1)
+    expect(await names('http://affine/', 30)).toHaveLength(1)
+  })
+
   test('a place that has failed hands over to the next, and takes back', async () => {
     await on(
       'zoned',

@@ -165,16 +165,18 @@ function knownTlsChains(address: string, names: readonly string[], settings: Set
 
 /** Connections to the mesh, to the cluster that a filter before this one has named. */
 function outboundTcp(settings: Settings, onDemand: boolean): Extension {
-  return tcpProxy(REFUSED, settings, onDemand)
+  return tcpProxy(REFUSED, settings, onDemand, true)
 }
 
-function tcpProxy(cluster: string, settings: Settings, onDemand = false): Extension {
+function tcpProxy(cluster: string, settings: Settings, onDemand = false, mesh = false): Extension {
   return extension('envoy.filters.network.tcp_proxy', 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', {
     stat_prefix: onDemand ? 'outbound-tcp' : cluster,
     cluster,
     // Envoy would close a connection over which nothing goes for an hour
     idle_timeout: '0s',
     access_log: accessLogs(settings, 'Outbound'),
+    // only a cluster that balances by a hash looks at it, and of a connection nothing but its source could be hashed
+    ...(mesh && { hash_policy: [{ source_ip: {} }] }),
     // the name is answered in milliseconds or not at all: an application that dials nobody's address waits no longer
     ...(onDemand && { on_demand: { odcds_config: ADS, timeout: '0.5s' } }),
   })
