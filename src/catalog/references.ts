@@ -21,7 +21,7 @@ export interface Reference {
   readonly port?: number | undefined
   /** A named part of it: a port of a Service, a rule of a route. */
   readonly section?: string | undefined
-  /** True for backends: from another namespace they need a ReferenceGrant. */
+  /** From another namespace it needs a ReferenceGrant: backends of a route that a Gateway takes, not of one of a Service (GEP-1294). */
   readonly granted?: boolean
   /** Kinds that may stand here, where the schema admits any. */
   readonly expected?: readonly string[]
@@ -114,13 +114,14 @@ function* routeReferences({ spec }: Route, namespace: string): References {
     const path = ['spec', 'parentRefs', index]
     yield { path, group, kind, namespace: parent.namespace ?? namespace, name, port, section: sectionName }
   }
+  const granted = spec.parentRefs.some(({ group, kind }) => group !== '' || kind !== 'Service')
   for (const [ruleIndex, rule] of spec.rules.entries()) {
     const path = ['spec', 'rules', ruleIndex]
-    yield* filterReferences(rule.filters, [...path, 'filters'], namespace)
+    yield* filterReferences(rule.filters, [...path, 'filters'], namespace, granted)
     for (const [index, backend] of rule.backendRefs.entries()) {
       const own = [...path, 'backendRefs', index]
-      yield backendReference(backend, own, namespace)
-      yield* filterReferences(backend.filters, [...own, 'filters'], namespace)
+      yield backendReference(backend, own, namespace, granted)
+      yield* filterReferences(backend.filters, [...own, 'filters'], namespace, granted)
     }
   }
 }
@@ -129,18 +130,25 @@ function* filterReferences(
   filters: readonly Filter[] | undefined,
   path: readonly (string | number)[],
   namespace: string,
+  granted: boolean,
 ): References {
   for (const [index, filter] of (filters ?? []).entries()) {
     for (const field of ['requestMirror', 'externalAuth'] as const) {
       const backend = filter[field]?.backendRef
-      if (backend !== undefined) yield backendReference(backend, [...path, index, field, 'backendRef'], namespace)
+      if (backend !== undefined)
+        yield backendReference(backend, [...path, index, field, 'backendRef'], namespace, granted)
     }
   }
 }
 
-function backendReference(backend: BackendRef, path: readonly (string | number)[], own: string): Reference {
+function backendReference(
+  backend: BackendRef,
+  path: readonly (string | number)[],
+  own: string,
+  granted: boolean,
+): Reference {
   const { group, kind, name, port, namespace = own } = backend
-  return { path, group, kind, namespace, name, port, granted: true, expected: ['Service'] }
+  return { path, group, kind, namespace, name, port, granted, expected: ['Service'] }
 }
 
 interface InstancePolicy extends AnyObject {

@@ -36,13 +36,6 @@ const rows: readonly Row[] = [
     /refers to a Pod; expected a Service/,
   ],
   [
-    'backend-without-a-grant',
-    'HTTPRoute',
-    '- name: cart\n          port: 80\n          weight: 9',
-    '- name: far\n          namespace: other\n          port: 80\n          weight: 9',
-    /declare a ReferenceGrant in other/,
-  ],
-  [
     'weights-of-zero',
     'HTTPRoute',
     '          weight: 9\n        - name: users\n          port: 80\n          weight: 1\n',

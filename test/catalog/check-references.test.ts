@@ -64,8 +64,13 @@ describe('references', () => {
       [/refers to a x\.io Import; expected a Service/],
     ],
     [
-      'a backend of another namespace',
+      'a backend of another namespace, of a route that a Service has',
       route('backendRefs: [{name: far, namespace: other, port: 80}]'),
+      [],
+    ],
+    [
+      'a backend of another namespace, of a route that a Gateway has',
+      route('backendRefs: [{name: far, namespace: other, port: 80}]', '{name: gateway}'),
       [
         /of another namespace, which does not allow it\. Mend: declare a ReferenceGrant in other, from HTTPRoute of shop to Service/,
       ],
@@ -147,7 +152,7 @@ describe('references', () => {
   })
 
   const grant = (to: string, from = '{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: shop}'): string =>
-    `${route('backendRefs: [{name: far, namespace: other, port: 80}]')}---
+    `${route('backendRefs: [{name: far, namespace: other, port: 80}]', '{name: gateway}')}---
 apiVersion: gateway.networking.k8s.io/v1
 kind: ReferenceGrant
 metadata: {name: g, namespace: other}
