@@ -108,7 +108,7 @@ export async function startXdsServer<Client>(options: XdsServerOptions<Client>):
     if (closing) return
     closing = true
     for (const stream of streams) stream.end(Status.UNAVAILABLE, 'shutting down')
-    await Promise.all(servers.map((server) => shutDown(server, clock)))
+    await Promise.all(servers.map((server) => shutDown(server)))
   }
   try {
     // one server an address, so that a call tells through which it came
@@ -191,14 +191,15 @@ async function removeStaleSocket(path: string): Promise<void> {
   if (!alive) await unlink(path)
 }
 
-async function shutDown(server: Server, clock: Clock): Promise<void> {
+/** A connection that never became one can keep a polite shutdown from ending; a timer of the process's own waits for that. */
+async function shutDown(server: Server): Promise<void> {
   await new Promise<void>((resolve) => {
-    const cut = clock.at(clock.now() + SHUTDOWN_MS, () => {
+    const cut = setTimeout(() => {
       server.forceShutdown()
       resolve()
-    })
+    }, SHUTDOWN_MS)
     server.tryShutdown(() => {
-      cut[Symbol.dispose]()
+      clearTimeout(cut)
       resolve()
     })
   })

@@ -229,7 +229,7 @@ const specs: Readonly<Partial<Record<KindName, readonly object[]>>> = {
       ],
       weight: 2,
       run: { command: ['node', 'app.ts'], env: [{ name: 'PORT', value: '8080' }], workingDir: 'app' },
-      upstreams: [{ service: { name: 'ratings', namespace: 'shop', port: 80 }, port: 9080 }],
+      upstreams: [{ service: { kind: 'Service', name: 'ratings', namespace: 'shop', port: 80 }, port: 9080 }],
     },
   ],
   TrafficPolicy: [
