@@ -301,7 +301,7 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
           ...(options.run.concurrency !== undefined && { concurrency: options.run.concurrency }),
           ...(options.run.logLevel !== undefined && { logLevel: options.run.logLevel }),
           onEvent: (event) => {
-            readiness?.tell(event)
+            if (readiness?.tell(event) === true) workloads?.refresh()
             options.run?.onEvent?.(event)
           },
           access: async (workload) => ({

@@ -5,7 +5,7 @@ import type { Graph, Reader, Table } from '../engine/graph.ts'
 import { canonicalAddress } from './address.ts'
 import { serviceAddresses } from './lookup.ts'
 import { sameJson } from './same.ts'
-import { contains, meshRanges, type Settings } from './settings.ts'
+import { contains, meshRanges, type Settings, singleRange } from './settings.ts'
 
 /** By the empty key; sorted. */
 export function buildRanges(graph: Graph, catalog: Catalog, settings: Reader<Settings>): Reader<readonly string[]> {
@@ -46,7 +46,7 @@ export function buildRanges(graph: Graph, catalog: Catalog, settings: Reader<Set
   return graph.derive(
     'mesh.ranges',
     () => {
-      const single = [...outside.all().keys()].map((address) => `${address}/${address.includes(':') ? 128 : 32}`)
+      const single = [...outside.all().keys()].map(singleRange)
       return [...new Set([...meshRanges(settings.get('')), ...single])].toSorted()
     },
     sameJson,

@@ -38,6 +38,9 @@ export function meshRanges(settings: Settings): readonly string[] {
   return [...new Set(ranges.map((range) => canonicalRange(range).range))].toSorted()
 }
 
+/** The range of one address. */
+export const singleRange = (address: string): string => `${address}/${address.includes(':') ? 128 : 32}`
+
 /** Whether an address lies in one of these ranges. */
 export function contains(ranges: readonly string[], address: string): boolean {
   const list = new BlockList()

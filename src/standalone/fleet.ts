@@ -5,6 +5,8 @@ import type { RunnableWorkload } from './runnable.ts'
 import type { Runner } from './runner.ts'
 
 export interface Fleet extends Disposable {
+  /** Something besides the catalog has changed: an instance serves now, or no longer. */
+  refresh(): void
   /** Resolved when what runs is what the catalog says at the time of the call. */
   settled(): Promise<void>
 }
@@ -94,6 +96,10 @@ export function fleet({ core, runner, isolation, directoryOf, onError }: FleetOp
   bring()
 
   return {
+    refresh() {
+      due = true
+      bring()
+    },
     async settled() {
       bring()
       for (let seen; seen !== turn;) {

@@ -1,7 +1,7 @@
 // The one outbound listener. It does not change as services come and go: whatever an application dials becomes the name of a
 // cluster, which is asked for when it is first used. Only addresses of the mesh take that path; hosts outside that are allowed by
 // name are recognised by SNI or Host; the rest passes or is refused, as the mesh says.
-import { contains, type Settings } from '../../mesh/settings.ts'
+import { contains, type Settings, singleRange } from '../../mesh/settings.ts'
 import type { External } from '../../mesh/external.ts'
 import { extension, type Extension, type Message } from '../../proto/types.ts'
 import { accessLogs } from '../access-log.ts'
@@ -28,7 +28,9 @@ export interface OutboundOptions {
 
 export function outboundListener(options: OutboundOptions): Listener {
   const { settings, onDemand } = options
-  const mesh = { prefix_ranges: options.ranges.map(cidrRange) }
+  // an address with chains of its own stands in no other: Envoy takes each rule once
+  const apart = new Set([...options.tlsNames.keys()].map(singleRange))
+  const mesh = { prefix_ranges: options.ranges.filter((range) => !apart.has(range)).map(cidrRange) }
   const refuse = settings.outbound.unknownDestinations === 'Refuse'
   return {
     name: OUTBOUND,
@@ -142,7 +144,7 @@ export function tcpFilters(destination: string, settings: Settings, onDemand: bo
 
 /** All chains of one address, with those of its TLSRoutes: Envoy looks at no chain of a wider range any more. */
 function knownTlsChains(address: string, names: readonly string[], settings: Settings): FilterChain[] {
-  const match = { prefix_ranges: [cidrRange(`${address}/${address.includes(':') ? 128 : 32}`)] }
+  const match = { prefix_ranges: [cidrRange(singleRange(address))] }
   const prefix = `mesh-${address}`
   return [
     {
@@ -196,7 +198,7 @@ function externalChains({ externals, settings, ranges, onDemand }: OutboundOptio
       .filter((address) => !contains(ranges, address))
       .filter(free)
     const match = {
-      prefix_ranges: addresses.map((address) => cidrRange(`${address}/${address.includes(':') ? 128 : 32}`)),
+      prefix_ranges: addresses.map((address) => cidrRange(singleRange(address))),
     }
     return [
       ...(names.length === 0
