@@ -35,6 +35,7 @@ export type DiagnosticCode =
   | 'missing-grant'
   | 'cycle'
   | 'no-weight'
+  | 'no-effect'
   // of what is generated from an object
   | 'patch-refused'
 

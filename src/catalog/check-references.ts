@@ -46,11 +46,36 @@ export function checkReferences(catalog: Catalog): Problem[] {
   for (const kind of ['HTTPRoute', 'GRPCRoute', 'TCPRoute', 'TLSRoute'] as const) {
     for (const [, route] of catalog.table(kind).entries()) for (const one of unweighted(route)) report(route, one)
   }
+  for (const [, policy] of catalog.table('TrafficPolicy').entries())
+    for (const one of withoutEffect(policy)) report(policy, one)
   for (const [key, service] of catalog.table('Service').entries()) {
     const circle = nameCircle(catalog, key)
     if (circle !== undefined) report(service, circle)
   }
   return problems
+}
+
+/** Stanzas about requests, at a host outside: connections to it are shaped, its requests pass as they are. */
+function withoutEffect({ spec }: ObjectOf<'TrafficPolicy'>): Diagnostic[] {
+  if (!spec.targetRefs.some(({ kind }) => kind === 'ExternalService')) return []
+  const { requestTimeout, streamIdleTimeout, maxStreamDuration } = spec.timeout?.http ?? {}
+  const set: readonly [path: readonly string[], value: unknown][] = [
+    [['retry'], spec.retry],
+    [['faultInjection'], spec.faultInjection],
+    [['rateLimit'], spec.rateLimit],
+    [['timeout', 'http', 'requestTimeout'], requestTimeout],
+    [['timeout', 'http', 'streamIdleTimeout'], streamIdleTimeout],
+    [['timeout', 'http', 'maxStreamDuration'], maxStreamDuration],
+  ]
+  return set
+    .filter(([, value]) => value !== undefined)
+    .map(([path]) =>
+      warn(
+        'no-effect',
+        ['spec', ...path],
+        'has no effect on an ExternalService, whose requests pass as they are. Mend: target a Service or a route with it',
+      ),
+    )
 }
 
 /** The first thing that is wrong with a reference. */

@@ -119,7 +119,7 @@ export function buildHttp(
   const ruleOf = (
     kind: HttpRule['kind'],
     route: string,
-    index: number,
+    id: string,
     rule: HTTPRoute['spec']['rules'][number] | GRPCRoute['spec']['rules'][number],
     service: string,
     port: number,
@@ -135,7 +135,7 @@ export function buildHttp(
     return {
       kind,
       route,
-      rule: rule.name ?? String(index),
+      rule: id,
       filters: rule.filters,
       backends: rule.backendRefs.map((to) => {
         const resolved = backend(to, namespace)
@@ -162,8 +162,8 @@ export function buildHttp(
       if (attached?.kind === 'HTTPRoute') {
         const entries: HttpEntry[] = []
         for (const route of attached.keys)
-          for (const [index, rule] of (httpRoutes.get(route)?.spec.rules ?? []).entries()) {
-            const resolved = ruleOf('HTTPRoute', route, index, rule, service, port)
+          for (const { id, rule } of identified(httpRoutes.get(route)?.spec.rules ?? [])) {
+            const resolved = ruleOf('HTTPRoute', route, id, rule, service, port)
             for (const [at, match] of rule.matches.entries())
               entries.push({ match: httpMatch(match), index: at, rule: resolved })
           }
@@ -172,8 +172,8 @@ export function buildHttp(
       if (attached?.kind === 'GRPCRoute') {
         const entries: (HttpEntry & { rank: readonly number[] })[] = []
         for (const route of attached.keys)
-          for (const [index, rule] of (grpcRoutes.get(route)?.spec.rules ?? []).entries()) {
-            const resolved = ruleOf('GRPCRoute', route, index, rule, service, port)
+          for (const { id, rule } of identified(grpcRoutes.get(route)?.spec.rules ?? [])) {
+            const resolved = ruleOf('GRPCRoute', route, id, rule, service, port)
             const matches = rule.matches.length > 0 ? rule.matches : [{ headers: [] }]
             for (const [at, match] of matches.entries())
               entries.push({ match: grpcMatch(match), index: at, rule: resolved, rank: grpcRank(match) })
@@ -218,6 +218,17 @@ export function buildHttp(
     },
     sameJson,
   )
+}
+
+/** Rules by their names, or by their indexes; where a name looks like another's index, that index is written apart from all names. */
+function identified<R extends { readonly name?: string | undefined }>(
+  rules: readonly R[],
+): readonly { readonly id: string; readonly rule: R }[] {
+  const names = new Set(rules.map(({ name }) => name))
+  return rules.map((rule, index) => {
+    const position = names.has(String(index)) ? `[${index}]` : String(index)
+    return { id: rule.name ?? position, rule }
+  })
 }
 
 interface BackendRef {

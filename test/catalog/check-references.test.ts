@@ -143,6 +143,23 @@ describe('references', () => {
       [/ConfigMap default\/ca/, /Secret default\/own/],
     ],
     [
+      'stanzas about requests on a host outside',
+      `apiVersion: heddle.dev/v1alpha1
+kind: ExternalService
+metadata: {name: payments}
+spec: {hosts: [api.example.com], ports: [{port: 443}]}
+---
+apiVersion: heddle.dev/v1alpha1
+kind: TrafficPolicy
+metadata: {name: p}
+spec:
+  targetRefs: [{kind: ExternalService, name: payments}]
+  timeout: {tcp: {connectTimeout: 1s}, http: {requestTimeout: 1s}}
+  retry: {}
+`,
+      [/spec\.retry: has no effect on an ExternalService/, /spec\.timeout\.http\.requestTimeout: has no effect/],
+    ],
+    [
       'an EndpointSlice of no Service',
       'apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: s, labels: {kubernetes.io/service-name: no}}\naddressType: IPv4\nendpoints: []\nports: []\n',
       [/metadata\.labels\["kubernetes\.io\/service-name"\]: refers to Service default\/no/],
