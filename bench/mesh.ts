@@ -89,7 +89,14 @@ export function workload(index: number): object {
 }
 
 export function objects({ services, clients }: MeshSize): object[] {
-  const all: object[] = [route(0)]
+  // the clients' own addresses, which the default ranges do not hold
+  const mesh = {
+    apiVersion: 'heddle.dev/v1alpha1',
+    kind: 'Mesh',
+    metadata: { name: 'default' },
+    spec: { addressRanges: ['10.100.0.0/14'] },
+  }
+  const all: object[] = [mesh, route(0)]
   for (let index = 0; index < services; index++) all.push(service(index), slice(index))
   for (let index = 0; index < clients; index++) all.push(workload(index))
   return all
