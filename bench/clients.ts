@@ -81,6 +81,8 @@ const clients = given.tokens.map((token, index) => {
       address: given.address,
       credentials: credentials(),
       token,
+      // ten thousand take their time on two cores
+      patience: 180_000,
     }),
   }
 })
