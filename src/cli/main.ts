@@ -23,11 +23,10 @@ try {
   await program.parseAsync()
 } catch (error) {
   // a bug prints its stack; what a user can mend says how in one line
-  const expected = error instanceof Error && ('mend' in error || error.constructor.name !== 'TypeError')
+  const isBug = !(error instanceof Error) || error instanceof TypeError || error instanceof ReferenceError
   const taken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
   const mend = taken ? '. Mend: choose another with --http or --xds, or stop what listens there' : ''
-  process.stderr.write(
-    `heddle: ${expected && error instanceof Error ? error.message : String((error as Error).stack ?? error)}${mend}\n`,
-  )
+  const stack = error instanceof Error ? error.stack : undefined
+  process.stderr.write(`heddle: ${isBug ? (stack ?? String(error)) : error.message}${mend}\n`)
   process.exitCode = 1
 }
